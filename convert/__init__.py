@@ -1,0 +1,1 @@
+"""The desktop step: pretrained weights in, an int8 backbone and a bundle out."""

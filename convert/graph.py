@@ -1,0 +1,103 @@
+"""A network as a TensorFlow graph with one embedding per cell: what gets quantised.
+
+PatchCore (Roth et al., CVPR 2022) joins two layers of a backbone after a 3x3 average over each
+one's neighbourhood. Here both grids, at strides of 8 and 16, are brought to the finer one, each
+layer is scaled to contribute equally to a squared distance, and the two are concatenated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from convert.network import Convolution, InvertedResidual, Network, SqueezeExcite
+
+    FloatArray = NDArray[np.float32]
+
+POOL = 3
+
+
+@dataclass(frozen=True)
+class Equalisation:
+    """For one tap: `(features - mean) * scale`, mean by channel, one scale for the layer."""
+
+    mean: FloatArray  # [channels]
+    scale: float
+
+    @classmethod
+    def of(cls, features: FloatArray) -> Equalisation:
+        """From normal features, [n, columns, rows, channels]: the summed variance becomes 1."""
+        flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
+        total = float(flat.var(axis=0).sum())
+        return cls(flat.mean(axis=0).astype(np.float32), float(1.0 / np.sqrt(max(total, 1e-12))))
+
+
+def taps(network: Network, windows: Any) -> list[Any]:
+    """Both tapped layers, averaged over 3x3, on their own grids. [n, T, F, 1] in."""
+    x = _convolve(windows, network.stem)
+    tapped = []
+    for index, block in enumerate(network.blocks[: network.taps[-1] + 1]):
+        x = _inverted_residual(x, block)
+        if index in network.taps:
+            tapped.append(tf.nn.avg_pool2d(x, POOL, 1, "SAME"))
+    return tapped
+
+
+def embeddings(network: Network, equalisations: list[Equalisation], windows: Any) -> Any:
+    """[n, T, F, 1] log-mel windows to [n, T / 8, F / 8, dimension] embeddings."""
+    tapped = taps(network, windows)
+    size = tapped[0].shape[1:3]
+    joined = []
+    for features, equalisation in zip(tapped, equalisations, strict=True):
+        resized = features if features.shape[1:3] == size else tf.image.resize(features, size)
+        channels = len(equalisation.mean)
+        kernel = np.full((1, 1, channels, 1), equalisation.scale, np.float32)
+        scaled = tf.nn.depthwise_conv2d(resized, kernel, (1, 1, 1, 1), "VALID")
+        joined.append(tf.nn.bias_add(scaled, -equalisation.mean * np.float32(equalisation.scale)))
+    return tf.concat(joined, axis=-1)
+
+
+def _inverted_residual(x: Any, block: InvertedResidual) -> Any:
+    y = x if block.expand is None else _convolve(x, block.expand)
+    y = _convolve(y, block.depthwise)
+    if block.squeeze_excite is not None:
+        y = _squeeze_excite(y, block.squeeze_excite)
+    y = _convolve(y, block.project)
+    return x + y if block.shortcut else y
+
+
+def _convolve(x: Any, layer: Convolution) -> Any:
+    padding = "SAME"
+    if layer.stride > 1 and layer.symmetric_padding:
+        margins = [(k // 2, k // 2) for k in layer.kernel.shape[:2]]
+        x = tf.pad(x, [(0, 0), *margins, (0, 0)])
+        padding = "VALID"
+    if layer.depthwise:
+        x = tf.nn.depthwise_conv2d(x, layer.kernel, (1, layer.stride, layer.stride, 1), padding)
+    else:
+        x = tf.nn.conv2d(x, layer.kernel, layer.stride, padding)
+    return _activate(tf.nn.bias_add(x, layer.bias), layer.activation)
+
+
+def _activate(x: Any, activation: str) -> Any:
+    if activation == "relu":
+        return tf.nn.relu(x)
+    if activation == "relu6":
+        return tf.nn.relu6(x)
+    if activation == "hard_swish":
+        return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+    return x
+
+
+def _squeeze_excite(x: Any, layer: SqueezeExcite) -> Any:
+    mean = tf.reduce_mean(x, axis=(1, 2), keepdims=True)
+    squeezed = tf.nn.conv2d(mean, layer.squeeze_kernel[None, None], 1, "VALID")
+    squeezed = tf.nn.relu(tf.nn.bias_add(squeezed, layer.squeeze_bias))
+    excited = tf.nn.conv2d(squeezed, layer.excite_kernel[None, None], 1, "VALID")
+    return x * tf.nn.sigmoid(tf.nn.bias_add(excited, layer.excite_bias))

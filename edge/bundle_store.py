@@ -1,0 +1,120 @@
+"""Versions of a bundle on disk: written whole beside the old one, then switched to in one step.
+
+    bundle/versions/20261125T101500Z-3f9c.../{backbone.tflite,bank.tflite,manifest.json}
+    bundle/current -> versions/...            the only thing that a switch changes
+    bundle/backbone.tflite -> current/...     and the same for the other two
+
+A power cut leaves the old version or the new one, never a mixture. A folder that holds plain files
+(a copied bundle, say) is read as it is, and turned into this layout by the next write.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from edge.errors import BundleError
+
+FILES = ("backbone.tflite", "bank.tflite", "manifest.json")
+CURRENT, VERSIONS = "current", "versions"
+
+
+def current_version(path: Path) -> Path:
+    """The folder that holds the files of the bundle's current version.
+
+    Raises:
+        BundleError: there is no bundle at this path.
+    """
+    current = path / CURRENT
+    if current.is_symlink():
+        folder = path / current.readlink()
+        if not folder.is_dir():
+            raise BundleError(f"{current}: points to {folder}, which is not there")
+        return folder
+    if not path.is_dir():
+        what = "is not a folder" if path.exists() else "no such bundle"
+        raise BundleError(f"{path}: {what}. Make one with 'earpatch calibrate {path} --normal DIR'")
+    if not any((path / name).exists() for name in FILES):
+        raise BundleError(f"{path}: no bundle in this folder (looked for {', '.join(FILES)})")
+    return path
+
+
+def holds_bundle(path: Path) -> bool:
+    """Whether there is a bundle, whole or not, at this path."""
+    return (path / CURRENT).is_symlink() or any((path / name).exists() for name in FILES)
+
+
+def write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
+    """Write a new version under `versions/<name>` and make it the current one.
+
+    Raises:
+        BundleError: the path can't be written, or holds something that is not a bundle.
+    """
+    try:
+        return _write_version(path, name, files)
+    except OSError as error:
+        raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None
+
+
+def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
+    if path.exists() and not path.is_dir():
+        raise BundleError(f"{path}: is a file; a bundle is a folder")
+    if path.is_dir() and any(path.iterdir()) and not holds_bundle(path):
+        raise BundleError(f"{path}: holds other files; choose a new folder for the bundle")
+    versions = path / VERSIONS
+    versions.mkdir(parents=True, exist_ok=True)
+    _keep_plain_files(path, versions)
+    target = versions / name
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=versions) as scratch:
+        staged = Path(scratch) / name
+        staged.mkdir()
+        for file_name, data in files.items():
+            _write_durably(staged / file_name, data)
+        _sync_folder(staged)
+        staged.rename(target)
+    _sync_folder(versions)
+    _switch(path / CURRENT, Path(VERSIONS) / name)
+    for file_name in FILES:
+        _switch(path / file_name, Path(CURRENT) / file_name)
+    _sync_folder(path)
+    return target
+
+
+def _keep_plain_files(path: Path, versions: Path) -> None:
+    """A bundle of plain files becomes a version of its own before anything replaces it."""
+    if (path / CURRENT).is_symlink() or not any((path / name).is_file() for name in FILES):
+        return
+    kept = versions / "before-versions"
+    kept.mkdir(exist_ok=True)
+    for name in FILES:
+        if (path / name).is_file() and not (path / name).is_symlink():
+            shutil.copy2(path / name, kept / name)
+    _switch(path / CURRENT, kept.relative_to(path))
+
+
+def _switch(link: Path, target: Path) -> None:
+    """Make `link` point to `target`, replacing whatever is there in one step."""
+    if link.is_symlink() and link.readlink() == target:
+        return
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+    _sync_folder(link.parent)
+
+
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

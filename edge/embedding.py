@@ -1,0 +1,121 @@
+"""A stream of sound becomes a stream of embeddings: each cell of the map once, from one window.
+
+Zero padding inside the backbone marks the cells at both ends of a window, so windows overlap by
+`context_columns` on each side and only the inner cells are kept. Before the first frame and after
+the last, the log-mel spectrogram is continued by its mirror image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.frontend import FrontEnd, LogMel, band_edges_hz
+from edge.resample import Resampler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.backbone import Backbone, BackboneInfo
+
+    FloatArray = NDArray[np.float32]
+    Int8Array = NDArray[np.int8]
+
+
+class Windows:
+    """A stream of samples, at any rate, becomes overlapping windows of log-mel frames."""
+
+    def __init__(
+        self, front_end: FrontEnd, info: BackboneInfo, *, rate_hz: int, limit_hz: float
+    ) -> None:
+        self._resampler = Resampler(rate_hz, front_end.sample_rate_hz)
+        self._log_mel = LogMel(front_end, limit_hz=limit_hz)
+        self._info = info
+        self._context = info.context_columns * info.frames_per_column
+        self._advance = info.window_frames - 2 * self._context
+        self._frames = np.empty((0, info.mel_bands), np.float32)
+
+    def push(self, samples: FloatArray) -> list[FloatArray]:
+        """Windows completed by these samples, each [window_frames, mel_bands]."""
+        self._log_mel.push(self._resampler.push(samples))
+        windows = []
+        while self._log_mel.samples_for(self._frames_wanted()) == 0:
+            self._append(self._log_mel.pull(self._frames_wanted()))
+            windows.append(self._frames)
+            self._frames = self._frames[self._advance :]
+        return windows
+
+    def finish(self) -> tuple[list[FloatArray], int]:
+        """The last windows, and how many of their inner columns hold sound."""
+        self._log_mel.push(self._resampler.finish())
+        self._append(self._log_mel.finish())
+        pending = len(self._frames) - self._context
+        if pending <= 0:
+            return [], 0
+        columns = -(-pending // self._info.frames_per_column)
+        count = -(-pending // self._advance)
+        length = 2 * self._context + count * self._advance
+        padding = ((0, length - len(self._frames)), (0, 0))
+        frames = np.pad(self._frames, padding, mode="reflect")
+        starts = range(0, count * self._advance, self._advance)
+        return [frames[s : s + self._info.window_frames] for s in starts], columns
+
+    def _frames_wanted(self) -> int:
+        return self._info.window_frames - (len(self._frames) or self._context)
+
+    def _append(self, frames: FloatArray) -> None:
+        if not len(self._frames) and len(frames):
+            mirrored = np.pad(frames, ((self._context, 0), (0, 0)), mode="reflect")
+            self._frames = mirrored
+        else:
+            self._frames = np.concatenate([self._frames, frames])
+
+
+class Embedder:
+    """A stream of samples becomes columns of int8 embeddings, one column every 80 ms.
+
+    Args:
+        front_end: the bundle's log-mel parameters.
+        backbone: the bundle's backbone.
+        rate_hz: the rate of the samples that will be pushed.
+        limit_hz: bands above this frequency are treated as silent.
+    """
+
+    def __init__(
+        self, front_end: FrontEnd, backbone: Backbone, *, rate_hz: int, limit_hz: float
+    ) -> None:
+        self._backbone = backbone
+        self._windows = Windows(front_end, backbone.info, rate_hz=rate_hz, limit_hz=limit_hz)
+
+    def push(self, samples: FloatArray) -> Int8Array:
+        """Mono samples in, finished columns out: [n, grid_rows, dimension] int8, often n = 0."""
+        return self._embed(self._windows.push(samples))
+
+    def finish(self) -> Int8Array:
+        """The columns of what is left when the sound ends."""
+        windows, columns = self._windows.finish()
+        return self._embed(windows)[:columns]
+
+    def _embed(self, windows: list[FloatArray]) -> Int8Array:
+        info = self._backbone.info
+        if not windows:
+            return np.empty((0, info.grid_rows, info.dimension), np.int8)
+        inner = slice(info.context_columns, info.grid_columns - info.context_columns)
+        return np.concatenate([self._backbone.embed(window)[inner] for window in windows])
+
+
+def row_edges_hz(front_end: FrontEnd, info: BackboneInfo) -> NDArray[np.float64]:
+    """Frequency edges of the map's rows, [grid_rows + 1]."""
+    return band_edges_hz(front_end)[:: info.bands_per_row]
+
+
+def rows_below(limit_hz: float, front_end: FrontEnd, info: BackboneInfo) -> int:
+    """How many rows, from the lowest, have at least half of their bands below a frequency."""
+    middles = band_edges_hz(front_end)[info.bands_per_row // 2 :: info.bands_per_row]
+    return int(np.count_nonzero(middles <= limit_hz))
+
+
+def column_s(front_end: FrontEnd, info: BackboneInfo) -> float:
+    """Duration of one column of the map, in seconds."""
+    return front_end.frame_s * info.frames_per_column

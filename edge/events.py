@@ -1,0 +1,184 @@
+"""From evidence to events: connected cells above a threshold become one box in time and frequency.
+
+Hysteresis: a box holds every cell connected to it above the release level, and it is an event only
+if one of them reached the alarm level. Cells are connected when their rows touch and no more than
+`join_columns` lie between them; so a knock every 0.2 s is one event, not twenty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+
+
+class EventRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How cells become events."""
+
+    join_columns: int = 4  # quiet columns (80 ms each) that don't end an event
+    join_rows: int = 1  # quiet rows that don't split one
+    max_columns: int = 125  # 10 s: what lasts longer is reported piece by piece, not at its end
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that an operator is told about. Times are seconds from the start of the stream."""
+
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    peak_s: float
+    peak_hz: float
+    score: float  # largest evidence in the box, in units of the alarm level
+
+    @property
+    def sounds_like(self) -> str:
+        """One word for a person."""
+        return word_for(self.end_s - self.start_s, self.low_hz, self.high_hz)
+
+
+SHORT_S = 0.4
+NARROW_OCTAVES = 0.8
+DEEP_HZ, LOW_HZ, HIGH_HZ = 200.0, 600.0, 2_500.0
+
+
+def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
+    """Name a box by its shape: how long, how wide, how high."""
+    centre_hz = float(np.sqrt(max(low_hz, 20.0) * high_hz))
+    octaves = float(np.log2(high_hz / max(low_hz, 20.0)))
+    if duration_s <= SHORT_S:
+        return "thump" if centre_hz < LOW_HZ else "click"
+    if centre_hz < DEEP_HZ:
+        return "hum"
+    if octaves <= NARROW_OCTAVES:
+        return "tone" if centre_hz < HIGH_HZ else "squeal"
+    if centre_hz >= HIGH_HZ:
+        return "hiss"
+    return "rumble" if high_hz < HIGH_HZ else "noise"
+
+
+@dataclass
+class _Region:
+    """Connected cells that may still grow."""
+
+    start: int
+    last: int
+    low_row: int
+    high_row: int
+    peak: float
+    peak_column: int
+    peak_row: int
+    seen: dict[int, int] = field(default_factory=dict)  # row -> last column in which it was active
+
+    def absorb(self, other: _Region) -> None:
+        self.start = min(self.start, other.start)
+        self.last = max(self.last, other.last)
+        self.low_row = min(self.low_row, other.low_row)
+        self.high_row = max(self.high_row, other.high_row)
+        if other.peak > self.peak:
+            self.peak, self.peak_column, self.peak_row = (
+                other.peak, other.peak_column, other.peak_row,
+            )  # fmt: skip
+        for row, column in other.seen.items():
+            self.seen[row] = max(column, self.seen.get(row, column))
+
+    def touches(self, other: _Region, oldest_column: int, join_rows: int) -> bool:
+        reach = join_rows + 1
+        return any(
+            column >= oldest_column and other.low_row - reach <= row <= other.high_row + reach
+            for row, column in self.seen.items()
+        )
+
+
+class EventFinder:
+    """A stream of evidence becomes a stream of closed events.
+
+    Args:
+        alarm: evidence at which a region is an event.
+        release: evidence down to which a region reaches.
+        row_edges_hz: frequency edges of the rows, [rows + 1].
+        column_s: duration of a column.
+        rules: how cells are joined.
+    """
+
+    def __init__(
+        self,
+        *,
+        alarm: float,
+        release: float,
+        row_edges_hz: NDArray[np.float64],
+        column_s: float,
+        rules: EventRules | None = None,
+    ) -> None:
+        self._alarm, self._release = alarm, release
+        self._edges_hz, self._column_s = row_edges_hz, column_s
+        self._rules = rules or EventRules()
+        self._open: list[_Region] = []
+        self._column = 0
+
+    def push(self, evidence: FloatArray) -> list[Event]:
+        """[n, rows] in; the events that closed, oldest first."""
+        return [event for column in evidence for event in self._step(column)]
+
+    def finish(self) -> list[Event]:
+        """The sound ends, and so does every open event."""
+        closing, self._open = self._open, []
+        return self._events(closing)
+
+    def _step(self, evidence: FloatArray) -> list[Event]:
+        oldest = self._column - self._rules.join_columns - 1
+        for fresh in self._regions(evidence):
+            touching = [r for r in self._open if r.touches(fresh, oldest, self._rules.join_rows)]
+            for region in touching:
+                fresh.absorb(region)
+            self._open = [r for r in self._open if r not in touching]
+            self._open.append(fresh)
+        self._column += 1
+        closing = [r for r in self._open if self._is_over(r)]
+        self._open = [r for r in self._open if not self._is_over(r)]
+        return self._events(closing)
+
+    def _is_over(self, region: _Region) -> bool:
+        quiet = self._column - 1 - region.last > self._rules.join_columns
+        return quiet or self._column - region.start >= self._rules.max_columns
+
+    def _regions(self, evidence: FloatArray) -> list[_Region]:
+        """Runs of active rows in one column."""
+        active = np.flatnonzero(evidence >= self._release)
+        if not len(active):
+            return []
+        regions = []
+        for run in np.split(active, np.flatnonzero(np.diff(active) > 1) + 1):
+            peak_row = int(run[np.argmax(evidence[run])])
+            column = self._column
+            regions.append(
+                _Region(
+                    column, column, int(run[0]), int(run[-1]), float(evidence[peak_row]),
+                    column, peak_row, {int(row): column for row in run},
+                )  # fmt: skip
+            )
+        return regions
+
+    def _events(self, closing: list[_Region]) -> list[Event]:
+        loud = [self._event(region) for region in closing if region.peak >= self._alarm]
+        return sorted(loud, key=lambda event: event.start_s)
+
+    def _event(self, region: _Region) -> Event:
+        edges_hz, column_s = self._edges_hz, self._column_s
+        peak_band_hz = edges_hz[region.peak_row : region.peak_row + 2]
+        return Event(
+            start_s=round(region.start * column_s, 3),
+            end_s=round((region.last + 1) * column_s, 3),
+            low_hz=round(float(edges_hz[region.low_row]), 1),
+            high_hz=round(float(edges_hz[region.high_row + 1]), 1),
+            peak_s=round((region.peak_column + 0.5) * column_s, 3),
+            peak_hz=round(float(peak_band_hz.mean()), 1),
+            score=round(region.peak / self._alarm, 3),
+        )

@@ -1,0 +1,90 @@
+"""Nearest neighbour in a memory bank: exact integer distances from a float32 matrix product.
+
+Embeddings and bank share one int8 domain, so a squared distance is an integer, the same on every
+machine. With the norms folded in as one more column, `[x, 1] @ [-2 m; |m|^2] = |x - m|^2 - |x|^2`,
+every partial sum is a whole number below 2**24 as long as the dimension stays within
+`MAX_DIMENSION`; float32 holds those exactly, in whatever order a BLAS adds them up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Int8Array = NDArray[np.int8]
+
+# |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
+MAX_DIMENSION = 2**24 // (3 * 128 * 128)
+# The product of one block stays in the second-level cache of a small core.
+BLOCK_QUERIES = 128
+BLOCK_ROWS = 1024
+
+
+class Bank:
+    """A memory bank ready to be searched.
+
+    Args:
+        rows: the normal embeddings, [rows, dimension] int8.
+        block_queries: queries multiplied at once.
+        block_rows: bank rows multiplied at once.
+
+    Raises:
+        ValueError: not int8, empty, or too wide for exact distances.
+    """
+
+    def __init__(
+        self,
+        rows: Int8Array,
+        *,
+        block_queries: int = BLOCK_QUERIES,
+        block_rows: int = BLOCK_ROWS,
+    ) -> None:
+        if rows.dtype != np.int8 or rows.ndim != 2 or not rows.size:  # noqa: PLR2004
+            raise ValueError(f"a bank is [rows, dimension] int8, not {rows.dtype} {rows.shape}")
+        if rows.shape[1] > MAX_DIMENSION:
+            raise ValueError(
+                f"{rows.shape[1]} dimensions: distances are exact only up to {MAX_DIMENSION}"
+            )
+        self.size, self.dimension = rows.shape
+        self._block_queries = block_queries
+        self._tiles = [_fold(rows[i : i + block_rows]) for i in range(0, self.size, block_rows)]
+        self._queries = np.ones((block_queries, self.dimension + 1), np.float32)
+        widest = min(block_rows, self.size)
+        self._products = np.empty((block_queries * widest,), np.float32)
+
+    def squared_distances(self, queries: Int8Array) -> NDArray[np.int32]:
+        """Squared distance of each query to its nearest row. [n, dimension] int8 -> [n] int32."""
+        if queries.dtype != np.int8 or queries.ndim != 2 or queries.shape[1] != self.dimension:  # noqa: PLR2004
+            raise ValueError(
+                f"queries are [n, {self.dimension}] int8, not {queries.dtype} {queries.shape}"
+            )
+        out = np.empty(len(queries), np.int32)
+        for start in range(0, len(queries), self._block_queries):
+            block = queries[start : start + self._block_queries]
+            out[start : start + len(block)] = self._search(block)
+        return out
+
+    def _search(self, block: Int8Array) -> NDArray[np.float32]:
+        augmented = self._queries[: len(block)]
+        augmented[:, :-1] = block
+        best: NDArray[np.float32] | None = None
+        for tile in self._tiles:
+            shape = (len(block), tile.shape[1])
+            products = self._products[: shape[0] * shape[1]].reshape(shape)
+            np.matmul(augmented, tile, out=products)
+            nearest = products.min(axis=1)
+            best = nearest if best is None else np.minimum(best, nearest, out=best)
+        features = augmented[:, :-1]
+        norms = np.einsum("qd,qd->q", features, features)
+        return norms if best is None else norms + best
+
+
+def _fold(rows: Int8Array) -> NDArray[np.float32]:
+    """`[-2 m; |m|^2]`, [dimension + 1, rows]."""
+    wide = rows.astype(np.float32)
+    norms = np.einsum("rd,rd->r", wide, wide)
+    return np.ascontiguousarray(np.vstack([-2.0 * wide.T, norms]))

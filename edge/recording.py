@@ -1,0 +1,145 @@
+"""Recordings on disk: WAV, FLAC and OGG at any rate, read in blocks, downmixed to mono."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge.errors import RecordingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+
+SUFFIXES = (".wav", ".flac", ".ogg")
+BLOCK_FRAMES = 65_536
+# A writer that can't seek back (a pipe, or `arecord` cut short) leaves a length near these bounds.
+UNKNOWN_WAV_LENGTH = 0x7FFF_0000
+MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
+
+
+class RecordingInfo(msgspec.Struct, frozen=True):
+    """What a recording's header promises."""
+
+    path: Path
+    rate_hz: int
+    channels: int
+    frames: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.frames / self.rate_hz
+
+    @property
+    def nyquist_hz(self) -> float:
+        """The highest frequency that the recording can hold."""
+        return self.rate_hz / 2
+
+
+def recording_info(path: Path) -> RecordingInfo:
+    """Read and check a recording's header.
+
+    Raises:
+        RecordingError: no such file, not a recording, empty, truncated, or at an absurd rate.
+    """
+    import soundfile  # noqa: PLC0415  (loads a shared library that most commands don't need)
+
+    if not path.is_file():
+        raise RecordingError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise RecordingError(f"{path}: the file is empty (0 bytes)")
+    try:
+        with soundfile.SoundFile(path) as file:
+            info = RecordingInfo(path, file.samplerate, file.channels, file.frames)
+    except (soundfile.SoundFileError, TypeError) as error:
+        raise RecordingError(f"{path}: not a WAV, FLAC or OGG recording ({_reason(error)})") from None
+    if not MIN_RATE_HZ <= info.rate_hz <= MAX_RATE_HZ:
+        raise RecordingError(
+            f"{path}: sampled at {info.rate_hz} Hz; this works with {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
+        )
+    _refuse_truncated_wav(path)
+    if info.frames <= 0:
+        raise RecordingError(f"{path}: the recording holds no sound (0 samples)")
+    return info
+
+
+def read_blocks(info: RecordingInfo, *, block_frames: int = BLOCK_FRAMES) -> Iterator[FloatArray]:
+    """The recording's samples, mono float32 with full scale 1.0, a block at a time.
+
+    Raises:
+        RecordingError: the data is damaged or ends before the header says it does.
+    """
+    import soundfile  # noqa: PLC0415
+
+    received = 0
+    try:
+        with soundfile.SoundFile(info.path) as file:
+            while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
+                received += len(block)
+                yield _mono(block, info, received)
+    except (soundfile.SoundFileError, OSError) as error:
+        at_s = received / info.rate_hz
+        raise RecordingError(f"{info.path}: damaged after {at_s:.1f} s ({_reason(error)})") from None
+    if received < info.frames:
+        raise RecordingError(
+            f"{info.path}: truncated; the header promises {info.duration_s:.1f} s, "
+            f"{received / info.rate_hz:.1f} s are there. Copy the file again"
+        )
+
+
+def find_recordings(folder: Path) -> list[Path]:
+    """Every recording below a folder, sorted by path.
+
+    Raises:
+        RecordingError: no such folder, or no recording in it.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise RecordingError(f"{folder}: no such folder")
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not found:
+        raise RecordingError(f"{folder}: no recordings in it (looked for {', '.join(SUFFIXES)})")
+    return found
+
+
+def _mono(block: FloatArray, info: RecordingInfo, received: int) -> FloatArray:
+    mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        at_s = received / info.rate_hz
+        raise RecordingError(f"{info.path}: samples that are not numbers before {at_s:.1f} s")
+    return np.ascontiguousarray(mono)
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """libsndfile shortens a truncated WAV in silence, so compare the header with the file."""
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+            return
+        position = 12
+        while len(chunk := file.read(8)) == 8:  # noqa: PLR2004  (id and length, 4 bytes each)
+            length = int.from_bytes(chunk[4:8], "little")
+            position += 8
+            if chunk[:4] == b"data":
+                if position + length > size and length < UNKNOWN_WAV_LENGTH:
+                    raise RecordingError(
+                        f"{path}: truncated; the header promises {length} bytes of sound, "
+                        f"{max(0, size - position)} are there. Copy the file again"
+                    )
+                return
+            position += length + length % 2
+            file.seek(position)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip().rstrip(".")
+    return text.rsplit(": ", 1)[-1] if text else type(error).__name__

@@ -1,0 +1,59 @@
+"""One door to the TFLite runtimes: tflite-runtime where it exists, ai-edge-litert elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+from importlib import metadata
+from typing import Any, Literal
+
+import msgspec
+
+from edge.errors import RuntimeUnavailableError
+
+RuntimeName = Literal["auto", "tflite-runtime", "litert"]
+
+_MODULES = {
+    "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
+    "litert": ("ai_edge_litert.interpreter", "ai-edge-litert"),
+}
+
+
+class RuntimeInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runtime did the work; kept in the bundle, since runtimes round differently."""
+
+    name: str
+    version: str
+
+
+def make_interpreter(
+    model: bytes, *, runtime: RuntimeName = "auto", threads: int = 1
+) -> tuple[Any, RuntimeInfo]:
+    """Build an interpreter with its tensors allocated.
+
+    Importing a runtime proves nothing: tflite-runtime imports under numpy 2 and fails only here.
+
+    Args:
+        model: a TFLite flatbuffer.
+        runtime: the one to use; `auto` takes the first that works.
+        threads: more than one is slower for windows this small.
+
+    Raises:
+        RuntimeUnavailableError: none works; the message says what each of them said.
+    """
+    names = list(_MODULES) if runtime == "auto" else [runtime]
+    failures = []
+    for name in names:
+        module_name, distribution = _MODULES[name]
+        try:
+            module = importlib.import_module(module_name)
+            interpreter = module.Interpreter(model_content=model, num_threads=threads)
+            interpreter.allocate_tensors()
+        except (ImportError, AttributeError, ValueError, RuntimeError) as error:
+            first_line = next(iter(str(error).splitlines()), type(error).__name__)
+            failures.append(f"{name}: {first_line}")
+            continue
+        return interpreter, RuntimeInfo(name, metadata.version(distribution))
+    raise RuntimeUnavailableError(
+        "no TFLite runtime could load the backbone (" + "; ".join(failures) + "). "
+        "Install tflite-runtime with numpy<2 (Python up to 3.11) or ai-edge-litert"
+    )
