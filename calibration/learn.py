@@ -23,7 +23,6 @@ from edge.bundle import (
     BankInfo,
     Manifest,
     digest,
-    open_bundle,
     read_manifest,
 )
 from edge.bundle_store import current_version, holds_bundle, write_version
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from calibration.backbones import BackboneSource
     from calibration.survey import Survey
     from edge.backbone import Backbone
     from edge.frontend import FrontEnd
@@ -55,16 +55,6 @@ HELD_OUT_COLUMNS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
-class BackboneSource:
-    """A backbone and the level of sound that it wants to hear."""
-
-    model: bytes
-    backbone: Backbone
-    front_end: FrontEnd  # without a site's gain
-    reference_level_dbfs: float
-
-
-@dataclass(frozen=True)
 class BankLimits:
     """The bank's bounds: by rows and bytes, never by a share of what was heard."""
 
@@ -72,18 +62,9 @@ class BankLimits:
     max_bytes: int = DEFAULT_MAX_BYTES
 
 
-def source_of_bundle(path: Path) -> BackboneSource:
-    """The backbone of an existing bundle."""
-    bundle = open_bundle(path)
-    front_end = msgspec.structs.replace(bundle.manifest.front_end, gain_db=0.0)
-    level = bundle.manifest.reference_level_dbfs
-    return BackboneSource(bundle.model, bundle.backbone, front_end, level)
-
-
-def tuned_front_end(source: BackboneSource, level_dbfs: float) -> FrontEnd:
-    """The front end with the gain that brings this site's normal sound to the reference level."""
-    gain = float(np.clip(source.reference_level_dbfs - level_dbfs, MIN_GAIN_DB, MAX_GAIN_DB))
-    return msgspec.structs.replace(source.front_end, gain_db=round(gain, 2))
+def gain_for(level_dbfs: float, reference_level_dbfs: float) -> float:
+    """The gain, in dB, that brings this site's normal sound to the level a backbone expects."""
+    return round(float(np.clip(reference_level_dbfs - level_dbfs, MIN_GAIN_DB, MAX_GAIN_DB)), 2)
 
 
 def learn(
@@ -95,7 +76,9 @@ def learn(
         RecordingError: the normal sound can't be used.
         BundleError: the bundle can't be written.
     """
-    info, front_end = source.backbone.info, tuned_front_end(source, heard.level_dbfs)
+    info = source.backbone.info
+    gain_db = gain_for(heard.level_dbfs, source.reference_level_dbfs)
+    front_end = msgspec.structs.replace(source.front_end, gain_db=gain_db)
     rows = rows_below(heard.limit_hz, front_end, info)
     if rows == 0:
         raise RecordingError(f"sampled so slowly ({2 * heard.limit_hz:.0f} Hz) that nothing is left")

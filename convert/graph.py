@@ -40,7 +40,7 @@ class Equalisation:
 
 def taps(network: Network, windows: Any) -> list[Any]:
     """Both tapped layers, averaged over 3x3, on their own grids. [n, T, F, 1] in."""
-    x = _convolve(windows, network.stem)
+    x = convolve(windows, network.stem)
     tapped = []
     for index, block in enumerate(network.blocks[: network.taps[-1] + 1]):
         x = _inverted_residual(x, block)
@@ -64,15 +64,16 @@ def embeddings(network: Network, equalisations: list[Equalisation], windows: Any
 
 
 def _inverted_residual(x: Any, block: InvertedResidual) -> Any:
-    y = x if block.expand is None else _convolve(x, block.expand)
-    y = _convolve(y, block.depthwise)
+    y = x if block.expand is None else convolve(x, block.expand)
+    y = convolve(y, block.depthwise)
     if block.squeeze_excite is not None:
         y = _squeeze_excite(y, block.squeeze_excite)
-    y = _convolve(y, block.project)
+    y = convolve(y, block.project)
     return x + y if block.shortcut else y
 
 
-def _convolve(x: Any, layer: Convolution) -> Any:
+def convolve(x: Any, layer: Convolution) -> Any:
+    """One convolution with its bias and activation."""
     padding = "SAME"
     if layer.stride > 1 and layer.symmetric_padding:
         margins = [(k // 2, k // 2) for k in layer.kernel.shape[:2]]
@@ -82,10 +83,11 @@ def _convolve(x: Any, layer: Convolution) -> Any:
         x = tf.nn.depthwise_conv2d(x, layer.kernel, (1, layer.stride, layer.stride, 1), padding)
     else:
         x = tf.nn.conv2d(x, layer.kernel, layer.stride, padding)
-    return _activate(tf.nn.bias_add(x, layer.bias), layer.activation)
+    return activate(tf.nn.bias_add(x, layer.bias), layer.activation)
 
 
-def _activate(x: Any, activation: str) -> Any:
+def activate(x: Any, activation: str) -> Any:
+    """An activation by name."""
     if activation == "relu":
         return tf.nn.relu(x)
     if activation == "relu6":

@@ -6,26 +6,16 @@ distillation", ICASSP 2023; Howard et al., "Searching for MobileNetV3", 2019. We
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from convert.network import (
-    Activation,
-    Convolution,
-    InvertedResidual,
-    Network,
-    SqueezeExcite,
-    fold_batch_norm,
-)
+from convert.network import Activation, Convolution, InvertedResidual, Network, SqueezeExcite
+from convert.torch_network import StateDict, folded_convolution, torch_layout
 from convert.torch_weights import WeightsError, read_state_dict
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    StateDict = dict[str, NDArray[Any]]
 
 URL = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/mn04_as_mAP_432.pt"
 SHA256 = "899a8c6217063f6941793102a2780b3dd788ab11fce468d9cf5f0577c453321c"
@@ -68,45 +58,22 @@ def _block(state: StateDict, index: int, stride: int) -> InvertedResidual:
     squeeze = _squeeze_excite(state, f"{prefix}.{step + 1}.conc_se_layers.0")
     project = _convolution(state, f"{prefix}.{step + 1 + (squeeze is not None)}")
     expand = _convolution(state, f"{prefix}.0", activation=activation) if expands else None
-    depthwise = _convolution(state, f"{prefix}.{step}", stride, activation)
+    depthwise = _convolution(state, f"{prefix}.{step}", stride, activation, depthwise=True)
     incoming = (expand or depthwise).kernel.shape[2]
     shortcut = stride == 1 and incoming == len(project.bias)
     return InvertedResidual(expand, depthwise, squeeze, project, shortcut)
 
 
 def _convolution(
-    state: StateDict, prefix: str, stride: int = 1, activation: Activation = "none"
-) -> Convolution:
-    return torch_convolution(
-        state, f"{prefix}.0", f"{prefix}.1", BATCH_NORM_EPSILON, stride, activation
-    )
-
-
-def torch_convolution(
     state: StateDict,
-    convolution: str,
-    batch_norm: str,
-    epsilon: float,
-    stride: int,
-    activation: Activation,
+    prefix: str,
+    stride: int = 1,
+    activation: Activation = "none",
+    *,
+    depthwise: bool = False,
 ) -> Convolution:
-    """A convolution and its batch normalisation from a PyTorch state dict.
-
-    PyTorch lays kernels out as [out, in / groups, frequency, time].
-    """
-    weight = state[f"{convolution}.weight"]
-    depthwise = weight.shape[1] == 1 and weight.shape[0] > 1 and weight.shape[2] > 1
-    names = ("weight", "bias", "running_mean", "running_var")
-    gamma, beta, mean, variance = (state[f"{batch_norm}.{name}"] for name in names)
-    kernel, bias = fold_batch_norm(
-        weight.transpose(3, 2, 1, 0), (gamma, beta, mean, variance), epsilon
-    )
-    stem = convolution.startswith("features.0")
-    if depthwise and not stem:
-        kernel = kernel.transpose(0, 1, 3, 2)
-    return Convolution(
-        np.ascontiguousarray(kernel), bias, stride, activation, depthwise=depthwise and not stem
-    )
+    kernel, bias = folded_convolution(state, f"{prefix}.0", f"{prefix}.1", BATCH_NORM_EPSILON)
+    return torch_layout(kernel, bias, stride, activation, depthwise=depthwise)
 
 
 def _squeeze_excite(state: StateDict, prefix: str) -> SqueezeExcite | None:

@@ -19,7 +19,7 @@ from edge.backbone import Backbone, BackboneInfo, Quantisation
 from edge.bank_file import read_bank
 from edge.bundle_store import current_version
 from edge.errors import BundleError
-from edge.evidence import Thresholds
+from edge.evidence import ALARM, Scale, Thresholds
 from edge.frontend import FrontEnd
 from edge.nearest import MAX_DIMENSION, Bank
 from edge.runtime import RuntimeInfo, RuntimeName
@@ -152,13 +152,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _check_consistent(path: Path, manifest: Manifest) -> None:
     info, limits = manifest.backbone, manifest.thresholds
-    numbers = [*limits.row_centre, *limits.row_spread, limits.alarm, limits.release]
     problems = {
         "rows": not 0 < manifest.rows <= info.grid_rows,
-        "row_centre": len(limits.row_centre) != manifest.rows,
-        "row_spread": len(limits.row_spread) != manifest.rows or min(limits.row_spread) <= 0,
-        "thresholds": not all(map(math.isfinite, numbers)) or not 0 < limits.release <= limits.alarm,
-        "average_columns": limits.average_columns < 1 or limits.average_columns % 2 == 0,
+        "scales": not limits.scales or not all(_is_sound(s, manifest.rows) for s in limits.scales),
+        "release": not 0 < limits.release <= ALARM,
         "dimension": not 0 < info.dimension <= MAX_DIMENSION
         or info.dimension != manifest.bank.dimension,
         "mel_bands": info.mel_bands != manifest.front_end.mel_bands
@@ -170,6 +167,17 @@ def _check_consistent(path: Path, manifest: Manifest) -> None:
     wrong = [name for name, is_wrong in problems.items() if is_wrong]
     if wrong:
         raise BundleError(f"{path}: inconsistent in {', '.join(wrong)}. Run 'earpatch calibrate'")
+
+
+def _is_sound(scale: Scale, rows: int) -> bool:
+    numbers = [*scale.row_centre, *scale.row_spread, scale.alarm]
+    return (
+        len(scale.row_centre) == len(scale.row_spread) == rows
+        and all(map(math.isfinite, numbers))
+        and min(*scale.row_spread, scale.alarm) > 0
+        and scale.columns >= 1
+        and scale.columns % 2 == 1
+    )
 
 
 def _read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:

@@ -14,7 +14,7 @@ from edge.bundle import embedding_scale
 from edge.embedding import Embedder, column_s, row_edges_hz, rows_below
 from edge.errors import RecordingError
 from edge.events import Event, EventFinder, EventRules
-from edge.evidence import Evidence
+from edge.evidence import ALARM, Evidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one call added. Evidence follows distances by a column."""
+    """What one call added. Evidence follows distances by half the longest averaging time."""
 
     distances: FloatArray  # the anomaly map, [columns, rows]
     evidence: FloatArray  # [columns, rows]
@@ -56,7 +56,6 @@ class Detector:
             raise RecordingError(f"sound sampled at {rate_hz} Hz holds none of the map's rows")
         self.column_s = column_s(front_end, info)
         self.row_edges_hz = row_edges_hz(front_end, info)[: self.rows + 1]
-        self.alarm = limits.alarm
         self._bank = bundle.bank
         self._scale = embedding_scale(manifest)
         self._embedder = Embedder(
@@ -64,7 +63,7 @@ class Detector:
         )
         self._evidence = Evidence(limits, self.rows)
         self._finder = EventFinder(
-            alarm=limits.alarm,
+            alarm=ALARM,
             release=limits.release,
             row_edges_hz=self.row_edges_hz,
             column_s=self.column_s,

@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high_hz: float
     peak_s: float
     peak_hz: float
-    score: float  # largest evidence in the box, in units of the alarm level
+    score: float  # largest evidence in the box; 1 is the alarm level
 
     @property
     def sounds_like(self) -> str:

@@ -94,6 +94,23 @@ def read_blocks(info: RecordingInfo, *, block_frames: int = BLOCK_FRAMES) -> Ite
         )
 
 
+def read_part(info: RecordingInfo, start: int, frames: int) -> FloatArray:
+    """`frames` samples from sample `start` on, mono float32, fewer where the recording ends.
+
+    Raises:
+        RecordingError: the data is damaged.
+    """
+    import soundfile  # noqa: PLC0415
+
+    try:
+        with soundfile.SoundFile(info.path) as file:
+            file.seek(start)
+            block = file.read(frames, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise RecordingError(f"{info.path}: damaged ({_reason(error)})") from None
+    return _mono(block, info, start + len(block))
+
+
 def find_recordings(folder: Path) -> list[Path]:
     """Every recording below a folder, sorted by path.
 

@@ -1,0 +1,91 @@
+"""The command of field calibration: `calibrate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.commands import RUNTIMES
+
+if TYPE_CHECKING:
+    from calibration.learn import BankLimits
+    from edge.bundle import Manifest
+
+DEFAULT_BANK_ROWS, DEFAULT_BANK_BYTES = 2_000, 512 * 1024
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this package's commands to the parser."""
+    calibrate = commands.add_parser(
+        "calibrate", help="learn this site's normal sound (on the node, no TensorFlow)"
+    )
+    calibrate.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="a new one starts from the built-in backbone"
+    )
+    add_normal_options(calibrate)
+    calibrate.set_defaults(handler=_calibrate)
+
+
+def add_normal_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that learns normal sound."""
+    parser.add_argument(
+        "--normal", type=Path, required=True, metavar="DIR", help="recordings of normal sound"
+    )
+    parser.add_argument(
+        "--bank-rows", type=_positive, default=DEFAULT_BANK_ROWS, metavar="N",
+        help=f"most rows in the memory bank, default {DEFAULT_BANK_ROWS}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bank-bytes", type=_positive, default=DEFAULT_BANK_BYTES, metavar="N",
+        help=f"most bytes in the memory bank, default {DEFAULT_BANK_BYTES}",
+    )  # fmt: skip
+    parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
+
+
+def bank_limits(arguments: argparse.Namespace) -> BankLimits:
+    """The bank's bounds from the options."""
+    from calibration.learn import BankLimits  # noqa: PLC0415
+
+    return BankLimits(arguments.bank_rows, arguments.bank_bytes)
+
+
+def report(path: Path, manifest: Manifest) -> None:
+    """Tell what was learnt."""
+    bank, limits = manifest.bank, manifest.thresholds
+    total_s = sum(recording.duration_s for recording in manifest.recordings)
+    print(
+        f"{path}: bundle {manifest.bundle_id}\n"
+        f"  learnt from {len(manifest.recordings)} recordings, {total_s:.0f} s, "
+        f"up to {manifest.limit_hz:.0f} Hz, gain {manifest.front_end.gain_db:+.1f} dB\n"
+        f"  bank of {bank.rows} embeddings chosen from {bank.chosen_from_cells}\n"
+        f"  alarm above anything heard in {limits.held_out_s:.0f} s of normal sound held out of it\n"
+        f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
+    )
+    if manifest.previous_id:
+        print(f"  the version before, {manifest.previous_id}, is kept in {path / 'versions'}")
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from calibration.backbones import builtin_backbone, source_of_bundle  # noqa: PLC0415
+    from calibration.learn import learn  # noqa: PLC0415
+    from calibration.survey import survey  # noqa: PLC0415
+    from edge.bundle_store import holds_bundle  # noqa: PLC0415
+
+    if holds_bundle(arguments.bundle):
+        source = source_of_bundle(arguments.bundle, runtime=arguments.runtime)
+    else:
+        source = builtin_backbone(runtime=arguments.runtime)
+    heard = survey(arguments.normal)
+    for note in heard.notes:
+        print(f"earpatch: {note}", file=sys.stderr)
+    report(arguments.bundle, learn(arguments.bundle, source, heard, bank_limits(arguments)))
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number

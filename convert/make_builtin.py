@@ -1,0 +1,51 @@
+"""Makes the backbone that ships in `edge/builtin`: `python -m convert.make_builtin`.
+
+Its float weights are drawn (`convert.random_network`); simulated machines give the windows on
+which they are scaled and quantised. No recording of anybody's is in it.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import msgspec
+import soundfile
+
+import edge
+from calibration.backbones import BUILTIN_CARD, BUILTIN_MODEL, BackboneCard
+from calibration.simulator import FAULTS, Fault, Machine
+from calibration.survey import survey
+from convert.build import build_backbone
+from edge.progress import track
+
+MACHINES = range(100, 112)
+SECONDS = 12.0
+
+
+def main() -> int:
+    """Simulate, build, and write both files."""
+    target = Path(edge.__file__).parent / "builtin"
+    with tempfile.TemporaryDirectory() as scratch:
+        for seed in track(MACHINES, "Simulating machines", len(MACHINES), "machines"):
+            _write_machine(Path(scratch), seed)
+        source = build_backbone("random", None, survey(Path(scratch)))
+    target.mkdir(exist_ok=True)
+    card = BackboneCard(source.backbone.info, source.front_end, source.reference_level_dbfs)
+    (target / BUILTIN_MODEL).write_bytes(source.model)
+    encoded = msgspec.json.format(msgspec.json.encode(card), indent=2)
+    (target / BUILTIN_CARD).write_bytes(encoded + b"\n")
+    print(f"{target / BUILTIN_MODEL}: {len(source.model)} bytes")
+    return 0
+
+
+def _write_machine(folder: Path, seed: int) -> None:
+    kinds = sorted(FAULTS)
+    faults = [Fault(kinds[seed % len(kinds)], 6.0, 4.0)]
+    sound, _ = Machine(seed).with_faults(SECONDS, 0, faults)
+    soundfile.write(folder / f"{seed}.wav", sound, Machine(seed).rate_hz)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The commands of the node: `run`, `score`, `listen`. What a command needs is imported by it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import EarpatchError, RecordingError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edge.bundle import Bundle
+    from edge.scoring import Scored
+
+DEFAULT_URL = "mqtt://127.0.0.1:1883"
+RUNTIMES = ("auto", "tflite-runtime", "litert")
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this package's commands to the parser."""
+    run = commands.add_parser("run", help="listen to a source and publish events over MQTT")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML settings")
+    run.set_defaults(handler=_run)
+
+    score = commands.add_parser("score", help="score recordings with a bundle")
+    score.add_argument("bundle", type=Path, metavar="BUNDLE")
+    score.add_argument("files", type=Path, nargs="+", metavar="FILE", help="WAV, FLAC or OGG")
+    score.add_argument("--json", action="store_true", help="one JSON object a file and line")
+    score.add_argument("--maps", type=Path, metavar="DIR", help="write <stem>.npz with the map")
+    score.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
+    score.set_defaults(handler=_score)
+
+    listen = commands.add_parser("listen", help="print the events of nodes as they come")
+    listen.add_argument("--url", default=DEFAULT_URL, help=f"broker, default {DEFAULT_URL}")
+    listen.add_argument("--topic", default="#", metavar="PREFIX", help="topic prefix of the nodes")
+    listen.add_argument("--count", type=int, metavar="N", help="stop after N events")
+    listen.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    listen.set_defaults(handler=_listen)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from edge.node import run_node  # noqa: PLC0415
+    from edge.settings import load_settings  # noqa: PLC0415
+
+    run_node(load_settings(arguments.config))
+    return 0
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from edge.bundle import open_bundle  # noqa: PLC0415
+    from edge.progress import track  # noqa: PLC0415
+    from edge.scoring import refuse_colliding_maps  # noqa: PLC0415
+
+    if arguments.maps is not None:
+        refuse_colliding_maps(arguments.files)
+        _make_folder(arguments.maps)
+    bundle = open_bundle(arguments.bundle, runtime=arguments.runtime)
+    failed = 0
+    for path in track(arguments.files, "Scoring", len(arguments.files), "files"):
+        failed += not _score_one(bundle, path, arguments)
+    return RecordingError.exit_code if failed else 0
+
+
+def _score_one(bundle: Bundle, path: Path, arguments: argparse.Namespace) -> bool:
+    """Score, print and save one recording; a bad one is reported and the others go on."""
+    import msgspec  # noqa: PLC0415
+
+    from edge.scoring import save_map, score_recording  # noqa: PLC0415
+
+    try:
+        scored = score_recording(bundle, path)
+    except RecordingError as error:
+        print(f"earpatch: {error}", file=sys.stderr)
+        if arguments.json:
+            print(msgspec.json.encode({"path": str(path), "error": str(error)}).decode())
+        return False
+    if scored.note:
+        print(f"earpatch: {path}: {scored.note}", file=sys.stderr)
+    if arguments.maps is not None:
+        save_map(scored, arguments.maps)
+    if arguments.json:
+        print(msgspec.json.encode(scored.verdict).decode(), flush=True)
+    else:
+        _print_verdict(scored)
+    return True
+
+
+def _print_verdict(scored: Scored) -> None:
+    verdict: Any = scored.verdict
+    print(f"{verdict.path}: {'ANOMALOUS' if verdict.anomalous else 'normal'}, score {verdict.score}")
+    for event in verdict.events:
+        print(
+            f"  {event.sounds_like:8} {event.start_s:7.2f}-{event.end_s:.2f} s  "
+            f"{event.low_hz / 1000:.2f}-{event.high_hz / 1000:.2f} kHz  "
+            f"peak {event.peak_s:.2f} s, {event.peak_hz / 1000:.2f} kHz  score {event.score:.2f}"
+        )
+
+
+def _listen(arguments: argparse.Namespace) -> int:
+    from edge.listen import print_events  # noqa: PLC0415
+    from edge.settings import broker_address  # noqa: PLC0415
+
+    prefix = arguments.topic.removesuffix("/")
+    topic = "#" if prefix == "#" else f"{prefix}/+/event"
+    address = broker_address(arguments.url)
+    print_events(address, topic, count=arguments.count, seconds=arguments.seconds)
+    return 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EarpatchError(f"{folder}: can't be made a folder ({error.strerror})") from None

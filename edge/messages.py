@@ -1,0 +1,47 @@
+"""What goes over MQTT: topics and the JSON of an event."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+SCHEMA = "earpatch.event/1"
+ONLINE, OFFLINE = b"online", b"offline"
+
+
+class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as subscribers get it. Times with `_s` count from the start of the stream."""
+
+    schema: str
+    node: str
+    sequence: int  # never repeats on a node; a gap means that an event is missing
+    reported_utc: datetime  # the node's clock when the event closed
+    source: str
+    start_s: float
+    end_s: float
+    low_hz: float
+    high_hz: float
+    peak_s: float
+    peak_hz: float
+    score: float  # 1 is the alarm level
+    sounds_like: str
+    bundle: str
+
+
+def event_topic(prefix: str, node: str) -> str:
+    """Where a node's events go."""
+    return f"{prefix}/{node}/event"
+
+
+def availability_topic(prefix: str, node: str) -> str:
+    """Where a node says `online` (retained) and the broker says `offline` for it."""
+    return f"{prefix}/{node}/availability"
+
+
+def describe(event: EventMessage, clock: str) -> str:
+    """One line, as a person would read it."""
+    return (
+        f"{clock} {event.node}  {event.sounds_like} {event.start_s:.1f}-{event.end_s:.1f} s, "
+        f"{event.low_hz / 1000:.1f}-{event.high_hz / 1000:.1f} kHz, score {event.score:.2f}"
+    )

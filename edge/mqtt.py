@@ -1,0 +1,168 @@
+"""Delivery over MQTT: QoS 1 from the outbox, a row deleted only when its PUBACK has come.
+
+paho's own queue lives in memory, so it is given only what may be in flight, and never before the
+broker has accepted the connection. After a reconnect paho sends again what was in flight; after a
+restart the outbox does. A subscriber may see an event twice, with the same sequence number.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.messages import OFFLINE, ONLINE, availability_topic, event_topic
+
+if TYPE_CHECKING:
+    from edge.outbox import Outbox
+    from edge.settings import BrokerAddress, MqttSettings
+
+log = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 20
+KEEPALIVE_S = 30
+RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 30
+PROBE_TIMEOUT_S = 3.0
+REPEAT_LOG_S = 300.0
+POLL_S = 0.05
+
+
+class Publisher:
+    """Sends what waits in an outbox. `pump` it from the loop that owns the outbox.
+
+    Args:
+        settings: broker and topic prefix.
+        node: the node's id, also the MQTT client id's tail.
+        outbox: where events wait.
+    """
+
+    def __init__(self, settings: MqttSettings, node: str, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._address = settings.address
+        self._topic = event_topic(settings.topic_prefix, node)
+        self._availability = availability_topic(settings.topic_prefix, node)
+        self._connected = threading.Event()
+        self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._in_flight: dict[int, int] = {}  # message id -> sequence
+        self._sent_up_to = 0
+        self._complaint = _Complaint()
+        self._client = self._make_client(node)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the broker can't be reached; None while it can."""
+        return None if self._connected.is_set() else self._complaint.text
+
+    def start(self) -> None:
+        """Begin connecting in the background; never waits for the broker."""
+        self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
+        self._client.loop_start()
+
+    def pump(self) -> None:
+        """Delete what was acknowledged and send what may be sent. Never blocks."""
+        while not self._acknowledged.empty():
+            sequence = self._in_flight.pop(self._acknowledged.get(), None)
+            if sequence is not None:
+                self._outbox.delete(sequence)
+        if not self._connected.is_set():
+            return
+        room = MAX_IN_FLIGHT - len(self._in_flight)
+        for waiting in self._outbox.after(self._sent_up_to, room) if room > 0 else ():
+            sent = self._client.publish(self._topic, waiting.payload, qos=1)
+            if sent.rc != paho.MQTT_ERR_SUCCESS:
+                return
+            self._in_flight[sent.mid] = waiting.sequence
+            self._sent_up_to = waiting.sequence
+
+    def drain(self, timeout_s: float) -> int:
+        """Send until nothing waits or the time is up; returns how many events still wait."""
+        deadline = time.monotonic() + timeout_s
+        while (remaining := len(self._outbox)) and time.monotonic() < deadline:
+            self.pump()
+            time.sleep(POLL_S)
+        return remaining
+
+    def stop(self) -> None:
+        """Say goodbye: `offline` first, since a clean disconnect discards the will."""
+        if self._connected.is_set():
+            goodbye = self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
+            goodbye.wait_for_publish(timeout=1.0)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _make_client(self, node: str) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"earpatch-{node}", protocol=paho.MQTTv311
+        )
+        client.will_set(self._availability, OFFLINE, qos=1, retain=True)
+        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    # The callbacks run in paho's thread and must not raise: an exception would end it.
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
+        if reason.is_failure:
+            self._complaint.say(f"{self._address} refuses the connection: {reason}")
+            return
+        client.publish(self._availability, ONLINE, qos=1, retain=True)
+        self._connected.set()
+        self._complaint.clear(f"connected to {self._address}")
+
+    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        self._complaint.say(f"{self._address} can't be reached: {reason_unreachable(self._address)}")
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
+    ) -> None:
+        if self._connected.is_set() and reason.is_failure:
+            self._complaint.say(f"{self._address} is gone: {reason}")
+        self._connected.clear()
+
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, mid: int, _reason: Any, _p: Any
+    ) -> None:
+        self._acknowledged.put(mid)
+
+
+class _Complaint:
+    """What is wrong with the broker, logged when it changes and then every five minutes."""
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+        self._logged_at = 0.0
+
+    def say(self, text: str) -> None:
+        now = time.monotonic()
+        if text != self.text or now - self._logged_at > REPEAT_LOG_S:
+            log.warning("%s; events are kept and sent later", text)
+            self._logged_at = now
+        self.text = text
+
+    def clear(self, text: str) -> None:
+        self.text = None
+        log.info("%s", text)
+
+
+def reason_unreachable(address: BrokerAddress) -> str:
+    """Why a TCP connection fails, in words; a broker that answers is said to be there."""
+    try:
+        with socket.create_connection((address.host, address.port), PROBE_TIMEOUT_S):
+            return "it answers on TCP, but not with MQTT"
+    except socket.gaierror:
+        return f"the name {address.host!r} is not known to DNS"
+    except TimeoutError:
+        return "no answer (timed out)"
+    except ConnectionRefusedError:
+        return "connection refused; is the broker running there?"
+    except OSError as error:
+        return error.strerror or str(error)

@@ -1,0 +1,114 @@
+"""Scoring recordings: the node's own path, as fast as it goes, with the whole map kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from edge.detector import Detector
+from edge.errors import RecordingError
+from edge.events import Event
+from edge.recording import read_blocks, recording_info
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edge.bundle import Bundle
+
+    FloatArray = NDArray[np.float32]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What one recording amounts to; `--json` prints it as it is."""
+
+    path: str
+    score: float  # largest evidence; 1 is the alarm level
+    anomalous: bool
+    events: list[Event]
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """A verdict with the map behind it."""
+
+    verdict: Verdict
+    distances: FloatArray  # [columns, rows]
+    evidence: FloatArray  # [columns, rows]
+    time_edges_s: NDArray[np.float64]  # [columns + 1]
+    freq_edges_hz: NDArray[np.float64]  # [rows + 1]
+    note: str | None  # what could not be scored, and why
+
+
+def score_recording(bundle: Bundle, path: Path) -> Scored:
+    """Score one recording.
+
+    Raises:
+        RecordingError: it can't be read to its end, or is too short.
+    """
+    info = recording_info(path)
+    detector = Detector(bundle, rate_hz=info.rate_hz)
+    if info.duration_s < detector.column_s:
+        raise RecordingError(
+            f"{path}: {info.duration_s:.3f} s long; at least {detector.column_s:.2f} s are needed"
+        )
+    findings = [detector.push(block) for block in read_blocks(info)]
+    findings.append(detector.finish())
+    distances = np.concatenate([f.distances for f in findings])
+    evidence = np.concatenate([f.evidence for f in findings])
+    events = [event for f in findings for event in f.events]
+    events.sort(key=lambda event: (event.start_s, event.low_hz))
+    verdict = Verdict(str(path), round(float(evidence.max()), 4), bool(events), events)
+    return Scored(
+        verdict=verdict,
+        distances=distances,
+        evidence=evidence,
+        time_edges_s=np.arange(len(distances) + 1) * detector.column_s,
+        freq_edges_hz=detector.row_edges_hz,
+        note=_note(bundle, detector, info.nyquist_hz),
+    )
+
+
+def save_map(scored: Scored, folder: Path) -> Path:
+    """Write `<stem>.npz`: `map` and `evidence` [T, F], `time_edges_s` [T + 1], `freq_edges_hz`.
+
+    Rows above the recording's own Nyquist frequency are not in it.
+    """
+    target = folder / f"{Path(scored.verdict.path).stem}.npz"
+    np.savez_compressed(
+        target,
+        map=scored.distances,
+        evidence=scored.evidence,
+        time_edges_s=scored.time_edges_s,
+        freq_edges_hz=scored.freq_edges_hz,
+    )
+    return target
+
+
+def refuse_colliding_maps(paths: list[Path]) -> None:
+    """Two recordings with one stem would overwrite each other's map.
+
+    Raises:
+        RecordingError: naming both.
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in seen:
+            raise RecordingError(
+                f"{seen[path.stem]} and {path} would both write {path.stem}.npz; "
+                "score them in two runs with different --maps folders"
+            )
+        seen[path.stem] = path
+
+
+def _note(bundle: Bundle, detector: Detector, nyquist_hz: float) -> str | None:
+    manifest = bundle.manifest
+    if detector.rows < manifest.rows:
+        return (
+            f"holds nothing above {nyquist_hz:.0f} Hz, so only {detector.rows} of the "
+            f"{manifest.rows} rows that were learnt are scored"
+        )
+    if nyquist_hz > manifest.limit_hz:
+        return f"sound above {manifest.limit_hz:.0f} Hz was not learnt and is not scored"
+    return None
