@@ -60,7 +60,8 @@ def report(path: Path, manifest: Manifest) -> None:
         f"  learnt from {len(manifest.recordings)} recordings, {total_s:.0f} s, "
         f"up to {manifest.limit_hz:.0f} Hz, gain {manifest.front_end.gain_db:+.1f} dB\n"
         f"  bank of {bank.rows} embeddings chosen from {bank.chosen_from_cells}\n"
-        f"  alarm above anything heard in {limits.held_out_s:.0f} s of normal sound held out of it\n"
+        f"  alarm where normal sound should come about once a day: extrapolated from "
+        f"{limits.held_out_s:.0f} s held out of the bank\n"
         f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
     )
     if manifest.previous_id:

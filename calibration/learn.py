@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,6 +34,7 @@ from edge.recording import RecordingInfo, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
     from numpy.typing import NDArray
@@ -81,10 +81,10 @@ def learn(
     front_end = msgspec.structs.replace(source.front_end, gain_db=gain_db)
     rows = rows_below(heard.limit_hz, front_end, info)
     if rows == 0:
-        raise RecordingError(f"sampled so slowly ({2 * heard.limit_hz:.0f} Hz) that nothing is left")
-    coreset = StreamingCoreset(
-        info.dimension, max_rows=limits.max_rows, max_bytes=limits.max_bytes
-    )
+        raise RecordingError(
+            f"{2 * heard.limit_hz:.0f} Hz is too low a rate: nothing is left to learn"
+        )
+    coreset = StreamingCoreset(info.dimension, max_rows=limits.max_rows, max_bytes=limits.max_bytes)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=path.parent) as spill:
         lengths = _split(heard, source.backbone, front_end, rows, coreset, spill)

@@ -86,7 +86,8 @@ class Machine:
         bearing *= 1.0 + 0.5 * np.sin(phase * shape.uniform(3.0, 5.0))
         flow = _flow_noise(samples, self.rate_hz, random)
         sound = tones + 0.12 * bearing + flow + 0.02 * random.standard_normal(samples)
-        return sound * 10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(sound**2))
+        scale = 10 ** (LEVEL_DBFS / 20) / np.sqrt(np.mean(sound**2))
+        return np.asarray(sound * scale)
 
     def with_faults(
         self, duration_s: float, take: int, faults: Sequence[Fault]
@@ -111,7 +112,7 @@ class Machine:
         points = max(2, samples // self.rate_hz + 2)
         wander = 1.0 + SPEED_WANDER * random.standard_normal(points)
         at = np.linspace(0, points - 1, samples)
-        return self.shaft_hz * np.interp(at, np.arange(points), wander)
+        return np.asarray(self.shaft_hz * np.interp(at, np.arange(points), wander))
 
 
 def _bearing_impacts(
@@ -120,7 +121,8 @@ def _bearing_impacts(
     """A chipped race: sharp impacts that ring at a resonance, about 3.6 a turn."""
     resonance_hz, decay_s = random.uniform(3_500.0, 5_000.0), 0.0009
     period = machine.rate_hz / (3.57 * machine.shaft_hz)
-    hits = np.arange(0, samples, period) + random.normal(0, 0.01 * period, int(-(-samples // period)))
+    regular = np.arange(0, samples, period)
+    hits = regular + random.normal(0, 0.01 * period, len(regular))
     pulses = np.zeros(samples)
     pulses[np.clip(hits.astype(int), 0, samples - 1)] = random.uniform(0.7, 1.3, len(hits))
     time_s = np.arange(round(8 * decay_s * machine.rate_hz)) / machine.rate_hz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timezone
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -13,6 +13,9 @@ from edge.bundle import RecordingProvenance
 from edge.errors import RecordingError
 from edge.progress import track
 from edge.recording import RecordingInfo, find_recordings, read_blocks, recording_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SILENCE_DBFS = -100.0  # below the quantisation noise of 16 bits: nothing was connected
 MIN_NORMAL_S = 10.0

@@ -1,17 +1,19 @@
 """Thresholds from normal sound that is not in the bank.
 
 A bank's distance to its own sound is biased low, so whole stretches are held out, never shuffled
-frames: neighbours in time are alike.
+frames: neighbours in time are alike. The alarm level is extrapolated from them: the largest
+deviation in each block of time follows, roughly, a Gumbel distribution (Coles, *An Introduction to
+Statistical Modeling of Extreme Values*, 2001), and the level is what its tail reaches once in
+`ALARM_PERIOD_S`. A minute of sound can't prove what a day will bring; more sound says it better.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
-from edge.evidence import MovingAverage, Scale, Thresholds, deviations
+from edge.evidence import Scale, Thresholds, averages, ceiling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 # On real clips the best single scale for short events was 0.24 s; a worn slide rail stood out most
 # at about 3 s.
 SCALE_COLUMNS = (3, 37)
-ALARM_MARGIN = 1.15  # over the largest deviation that held-out normal sound reached
+ALARM_PERIOD_S = 86_400.0  # normal sound reaches the alarm level of a scale about once in this
+BLOCK_S = 1.0  # the shortest block whose largest deviation counts as one sample
+EULER_GAMMA = 0.5772
 RELEASE = 0.6
 UPPER_QUANTILE, UPPER_SIGMAS = 0.95, 1.645  # of a normal distribution
+SMALLEST_SPREAD = 0.01  # of the centre: a row that never varied still needs a unit
 
 
 def learn_thresholds(segments: list[FloatArray], column_s: float) -> Thresholds:
@@ -34,35 +39,39 @@ def learn_thresholds(segments: list[FloatArray], column_s: float) -> Thresholds:
         column_s: duration of a column.
     """
     columns = sum(len(segment) for segment in segments)
+    shortest = _learn_scale(segments, SCALE_COLUMNS[0], column_s)
+    limit = ceiling(shortest)
+    limited = [np.minimum(segment, limit) for segment in segments]
+    longer = [_learn_scale(limited, count, column_s) for count in SCALE_COLUMNS[1:]]
     return Thresholds(
-        scales=[_learn_scale(segments, count) for count in SCALE_COLUMNS],
+        scales=[shortest, *longer],
         release=RELEASE,
         held_out_s=round(columns * column_s, 2),
     )
 
 
-def _learn_scale(segments: list[FloatArray], columns: int) -> Scale:
-    averaged = np.concatenate([_averaged(segment, columns) for segment in segments])
-    centre = np.median(averaged, axis=0)
-    upper = np.quantile(averaged, UPPER_QUANTILE, axis=0)
-    spread = np.maximum((upper - centre) / UPPER_SIGMAS, _smallest_spread(centre))
-    scale = Scale(
+def _learn_scale(segments: list[FloatArray], columns: int, column_s: float) -> Scale:
+    averaged = [averages(columns, segment) for segment in segments]
+    together = np.concatenate(averaged)
+    centre = np.median(together, axis=0)
+    upper = np.quantile(together, UPPER_QUANTILE, axis=0)
+    smallest = np.maximum(SMALLEST_SPREAD * np.abs(centre), 1e-6)
+    spread = np.maximum((upper - centre) / UPPER_SIGMAS, smallest)
+    block = max(columns, round(BLOCK_S / column_s))
+    largest = [((part - centre) / spread).max(axis=1) for part in averaged]
+    maxima = np.asarray([x[i : i + block].max() for x in largest for i in range(0, len(x), block)])
+    level = _return_level(maxima, ALARM_PERIOD_S / (block * column_s))
+    return Scale(
         columns=columns,
         row_centre=[float(x) for x in centre],
         row_spread=[float(x) for x in spread],
-        held_out_max=0.0,
-        alarm=1.0,
+        held_out_max=float(maxima.max()),
+        alarm=max(level, float(maxima.max()), UPPER_SIGMAS),
     )
-    largest = max(float(deviations(scale, segment).max()) for segment in segments)
-    alarm = max(ALARM_MARGIN * largest, UPPER_SIGMAS)
-    return msgspec.structs.replace(scale, held_out_max=largest, alarm=alarm)
 
 
-def _averaged(segment: FloatArray, columns: int) -> FloatArray:
-    average = MovingAverage(columns)
-    return np.concatenate([average.push(segment), average.finish()])
-
-
-def _smallest_spread(centre: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A row that never varied (a perfect simulation) still needs a unit."""
-    return np.asarray(np.maximum(0.01 * np.abs(centre), 1e-6))
+def _return_level(maxima: NDArray[np.float64], blocks: float) -> float:
+    """What a Gumbel distribution, fitted by its moments, exceeds once in so many blocks."""
+    beta = float(maxima.std()) * np.sqrt(6.0) / np.pi
+    location = float(maxima.mean()) - EULER_GAMMA * beta
+    return float(location + beta * np.log(blocks))

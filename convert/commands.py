@@ -29,7 +29,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     demo = commands.add_parser("demo", help="the product in a minute, on a simulated machine")
     demo.add_argument(
-        "--output", type=Path, default=Path("demo-output"), metavar="DIR", help="default demo-output"
+        "--output",
+        type=Path,
+        default=Path("demo-output"),
+        metavar="DIR",
+        help="default demo-output",
     )
     demo.add_argument("--seed", type=int, default=1, help="another machine, other faults")
     demo.set_defaults(handler=_demo)
@@ -43,9 +47,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     heard = survey(arguments.normal)
     for note in heard.notes:
         print(f"earpatch: {note}", file=sys.stderr)
-    source = build_backbone(
-        arguments.backbone, arguments.weights, heard, runtime=arguments.runtime
-    )
+    source = build_backbone(arguments.backbone, arguments.weights, heard, runtime=arguments.runtime)
     report(arguments.bundle, learn(arguments.bundle, source, heard, bank_limits(arguments)))
     return 0
 

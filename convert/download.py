@@ -63,7 +63,9 @@ def _download(url: str, target: Path) -> None:
     with (
         urllib.request.urlopen(request, timeout=TIMEOUT_S) as response,  # noqa: S310
         target.open("wb") as file,
-        bar("Downloading weights", float(response.headers.get("Content-Length") or 0), "B") as progress,
+        bar(
+            "Downloading weights", float(response.headers.get("Content-Length") or 0), "B"
+        ) as progress,
     ):
         while block := response.read(BLOCK_BYTES):
             file.write(block)

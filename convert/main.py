@@ -30,9 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # It has to be set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     try:
         return int(arguments.handler(arguments))
     except EarpatchError as error:

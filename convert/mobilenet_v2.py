@@ -56,7 +56,9 @@ def load_torchvision(weights: Path, sha256: str) -> Network:
         )
         blocks = [_torch_block(state, i, stride) for i, stride in enumerate(STRIDES, start=1)]
     except KeyError as error:
-        raise WeightsError(f"{weights}: not the weights of MobileNetV2, {error} is missing") from None
+        raise WeightsError(
+            f"{weights}: not the weights of MobileNetV2, {error} is missing"
+        ) from None
     return _network(stem, blocks, TORCHVISION_SOURCE, sha256)
 
 
@@ -98,7 +100,7 @@ def _torch_block(state: StateDict, index: int, stride: int) -> InvertedResidual:
     return _block(expand, depthwise, project, stride)
 
 
-def _torch_layer(  # noqa: PLR0913
+def _torch_layer(
     state: StateDict,
     convolution: str,
     batch_norm: str,
@@ -122,7 +124,7 @@ def _keras_block(model: Any, index: int, stride: int) -> InvertedResidual:
     return _block(expand, depthwise, project, stride)
 
 
-def _keras_layer(  # noqa: PLR0913
+def _keras_layer(
     model: Any,
     convolution: str,
     batch_norm: str,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -61,7 +61,7 @@ def draw(
     for axes in (heard, found):
         axes.set_yscale("log")
         axes.set_ylim(LOWEST_HZ, scored.freq_edges_hz[-1])
-        axes.set_yticks(TICKS_HZ, [f"{t / 1000:g} kHz" if t >= 1000 else f"{t} Hz" for t in TICKS_HZ])  # noqa: PLR2004
+        axes.set_yticks(TICKS_HZ, [f"{tick / 1000:g} kHz" for tick in TICKS_HZ])
         axes.minorticks_off()
     found.set_xlabel("seconds")
     figure.savefig(target, dpi=110)
@@ -76,7 +76,8 @@ def _outline(axes: Axes, box: Box | Event, colour: str, style: str) -> None:
     )
 
 
-def _spectrogram(recording: Path, front_end: FrontEnd) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _spectrogram(recording: Path, front_end: FrontEnd) -> tuple[Any, Any, Any]:
+    """Log-mel frames with their time and frequency edges."""
     info = recording_info(recording)
     resampler = Resampler(info.rate_hz, front_end.sample_rate_hz)
     log_mel = LogMel(front_end, limit_hz=info.nyquist_hz)

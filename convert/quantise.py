@@ -51,7 +51,7 @@ def quantise(
         EarpatchError: TensorFlow's converter failed.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((1, *window_shape, 1), tf.float32)])
+    @tf.function(input_signature=[tf.TensorSpec((1, *window_shape, 1), tf.float32)])  # type: ignore[untyped-decorator]
     def backbone(window: Any) -> Any:
         return embeddings(network, equalisations, window)
 

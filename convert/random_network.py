@@ -61,15 +61,15 @@ class _Draw:
     ) -> tuple[InvertedResidual, Any]:
         incoming = int(x.shape[-1])
         wide = incoming * expansion
-        expand, y = (
-            self.layer(x, 1, incoming, wide, 1, "relu6") if expansion > 1 else (None, x)
-        )
+        expand, y = self.layer(x, 1, incoming, wide, 1, "relu6") if expansion > 1 else (None, x)
         depthwise, y = self.layer(y, KERNEL, wide, wide, stride, "relu6", depthwise=True)
         project, y = self.layer(y, 1, wide, channels, 1, "none")
         shortcut = stride == 1 and incoming == channels
-        return InvertedResidual(expand, depthwise, None, project, shortcut), x + y if shortcut else y
+        return InvertedResidual(
+            expand, depthwise, None, project, shortcut
+        ), x + y if shortcut else y
 
-    def layer(  # noqa: PLR0913
+    def layer(
         self, x: Any, size: int, incoming: int, outgoing: int, stride: int,
         activation: Activation, *, depthwise: bool = False,
     ) -> tuple[Convolution, Any]:  # fmt: skip

@@ -75,14 +75,14 @@ def _disturb(sound: FloatArray, rate_hz: int, random: np.random.Generator) -> Fl
     """Add one thing that normal sound does not hold, 0 to 30 dB above it."""
     level = float(np.sqrt(np.mean(sound**2)) + 1e-6) * 10 ** (random.uniform(0, 30) / 20)
     time_s = np.arange(len(sound)) / rate_hz
-    kind = random.integers(4)
-    if kind == 0:
+    kind = random.choice(["tone", "clicks", "burst", "level"])
+    if kind == "tone":
         low, high = np.log(TONE_RANGE_HZ)
         added = level * np.sin(2 * np.pi * np.exp(random.uniform(low, high)) * time_s)
-    elif kind == 1:
+    elif kind == "clicks":
         added = np.zeros(len(sound))
         added[random.integers(0, len(sound), size=5)] = 30 * level
-    elif kind == 2:
+    elif kind == "burst":
         begin, end = np.sort(random.integers(0, len(sound), size=2))
         added = np.zeros(len(sound))
         added[begin:end] = level * random.standard_normal(end - begin)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-STORAGE_TYPES = {
+STORAGE_TYPES: dict[str, np.dtype[Any]] = {
     "torch FloatStorage": np.dtype("<f4"),
     "torch HalfStorage": np.dtype("<f2"),
     "torch DoubleStorage": np.dtype("<f8"),
@@ -116,8 +116,10 @@ def _read_legacy(path: Path) -> dict[str, NDArray[Any]]:
 def _view(tensor: _Tensor, raw: bytes) -> NDArray[Any]:
     dtype = tensor.storage.dtype
     flat = np.frombuffer(raw, dtype)
-    reach = tensor.offset + 1 + sum(
-        (n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True)
+    reach = (
+        tensor.offset
+        + 1
+        + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
     )
     if min((*tensor.shape, 1)) < 1 or min((*tensor.strides, tensor.offset, 0)) < 0:
         raise WeightsError(f"a tensor has the shape {tensor.shape}, strides {tensor.strides}")

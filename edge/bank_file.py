@@ -99,8 +99,14 @@ def _buffer(builder: Any, tflite: Any, raw: bytes) -> int:
     return int(tflite.BufferEnd(builder))
 
 
-def _tensor(  # noqa: PLR0913
-    builder: Any, tflite: Any, name: str, shape: tuple[int, ...], kind: int, buffer: int, scale: float
+def _tensor(
+    builder: Any,
+    tflite: Any,
+    name: str,
+    shape: tuple[int, ...],
+    kind: int,
+    buffer: int,
+    scale: float,
 ) -> int:
     label = builder.CreateString(name)
     dimensions = builder.CreateNumpyVector(np.asarray(shape, np.int32))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,7 +27,7 @@ from edge.runtime import RuntimeInfo, RuntimeName
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = "earpatch-bundle-1"
+FORMAT: Final = "earpatch-bundle-1"
 BACKBONE_FILE, BANK_FILE, MANIFEST_FILE = "backbone.tflite", "bank.tflite", "manifest.json"
 MAX_FILE_BYTES = 64 * 2**20
 ID_LENGTH = 16

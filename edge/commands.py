@@ -89,7 +89,9 @@ def _score_one(bundle: Bundle, path: Path, arguments: argparse.Namespace) -> boo
 
 def _print_verdict(scored: Scored) -> None:
     verdict: Any = scored.verdict
-    print(f"{verdict.path}: {'ANOMALOUS' if verdict.anomalous else 'normal'}, score {verdict.score}")
+    print(
+        f"{verdict.path}: {'ANOMALOUS' if verdict.anomalous else 'normal'}, score {verdict.score}"
+    )
     for event in verdict.events:
         print(
             f"  {event.sounds_like:8} {event.start_s:7.2f}-{event.end_s:.2f} s  "

@@ -7,7 +7,7 @@ if one of them reached the alarm level. Cells are connected when their rows touc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +24,7 @@ class EventRules(msgspec.Struct, frozen=True, kw_only=True):
 
     join_columns: int = 4  # quiet columns (80 ms each) that don't end an event
     join_rows: int = 1  # quiet rows that don't split one
+    box_share: float = 0.5  # of the peak: weaker cells, the halo of a loud event, are left out
     max_columns: int = 125  # 10 s: what lasts longer is reported piece by piece, not at its end
 
 
@@ -66,35 +67,45 @@ def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
 
 @dataclass
 class _Region:
-    """Connected cells that may still grow."""
+    """Connected cells that may still grow: the largest evidence by column and by row."""
 
-    start: int
-    last: int
-    low_row: int
-    high_row: int
+    by_column: dict[int, float]
+    by_row: dict[int, float]
+    seen: dict[int, int]  # row -> last column in which it was active
     peak: float
     peak_column: int
     peak_row: int
-    seen: dict[int, int] = field(default_factory=dict)  # row -> last column in which it was active
+
+    @property
+    def start(self) -> int:
+        return min(self.by_column)
+
+    @property
+    def last(self) -> int:
+        return max(self.by_column)
 
     def absorb(self, other: _Region) -> None:
-        self.start = min(self.start, other.start)
-        self.last = max(self.last, other.last)
-        self.low_row = min(self.low_row, other.low_row)
-        self.high_row = max(self.high_row, other.high_row)
         if other.peak > self.peak:
-            self.peak, self.peak_column, self.peak_row = (
-                other.peak, other.peak_column, other.peak_row,
-            )  # fmt: skip
+            self.peak = other.peak
+            self.peak_column, self.peak_row = other.peak_column, other.peak_row
+        for mine, theirs in ((self.by_column, other.by_column), (self.by_row, other.by_row)):
+            for key, value in theirs.items():
+                mine[key] = max(value, mine.get(key, value))
         for row, column in other.seen.items():
             self.seen[row] = max(column, self.seen.get(row, column))
 
     def touches(self, other: _Region, oldest_column: int, join_rows: int) -> bool:
         reach = join_rows + 1
+        low, high = min(other.by_row) - reach, max(other.by_row) + reach
         return any(
-            column >= oldest_column and other.low_row - reach <= row <= other.high_row + reach
-            for row, column in self.seen.items()
+            column >= oldest_column and low <= row <= high for row, column in self.seen.items()
         )
+
+    def extent(self, level: float) -> tuple[int, int, int, int]:
+        """First and last column, first and last row, with evidence of at least `level`."""
+        columns = [column for column, value in self.by_column.items() if value >= level]
+        rows = [row for row, value in self.by_row.items() if value >= level]
+        return min(columns), max(columns), min(rows), max(rows)
 
 
 class EventFinder:
@@ -156,13 +167,18 @@ class EventFinder:
             return []
         regions = []
         for run in np.split(active, np.flatnonzero(np.diff(active) > 1) + 1):
-            peak_row = int(run[np.argmax(evidence[run])])
+            rows = {int(row): float(evidence[row]) for row in run}
+            peak_row = max(rows, key=lambda row: rows[row])
             column = self._column
             regions.append(
                 _Region(
-                    column, column, int(run[0]), int(run[-1]), float(evidence[peak_row]),
-                    column, peak_row, {int(row): column for row in run},
-                )  # fmt: skip
+                    by_column={column: rows[peak_row]},
+                    by_row=rows,
+                    seen=dict.fromkeys(rows, column),
+                    peak=rows[peak_row],
+                    peak_column=column,
+                    peak_row=peak_row,
+                )
             )
         return regions
 
@@ -172,12 +188,14 @@ class EventFinder:
 
     def _event(self, region: _Region) -> Event:
         edges_hz, column_s = self._edges_hz, self._column_s
+        level = max(self._release, self._rules.box_share * region.peak)
+        first, last, low_row, high_row = region.extent(level)
         peak_band_hz = edges_hz[region.peak_row : region.peak_row + 2]
         return Event(
-            start_s=round(region.start * column_s, 3),
-            end_s=round((region.last + 1) * column_s, 3),
-            low_hz=round(float(edges_hz[region.low_row]), 1),
-            high_hz=round(float(edges_hz[region.high_row + 1]), 1),
+            start_s=round(first * column_s, 3),
+            end_s=round((last + 1) * column_s, 3),
+            low_hz=round(float(edges_hz[low_row]), 1),
+            high_hz=round(float(edges_hz[high_row + 1]), 1),
             peak_s=round((region.peak_column + 0.5) * column_s, 3),
             peak_hz=round(float(peak_band_hz.mean()), 1),
             score=round(region.peak / self._alarm, 3),

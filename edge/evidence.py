@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
-
 ALARM = 1.0  # evidence at which an event exists
-OWN_DEVIATION = 1.0  # spreads
+# A longer average takes in a cell at no more than this many short-scale spreads: what is louder is
+# found at the short scale, and would drown everything around it at the long one.
+MOST_SPREADS = 6.0
 
 
 class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,111 +46,118 @@ class MovingAverage:
 
     Args:
         columns: how many columns are averaged.
+        rows: how many rows a column has.
 
     Raises:
-        ValueError: an even number.
+        ValueError: an even number of columns.
     """
 
-    def __init__(self, columns: int) -> None:
+    def __init__(self, columns: int, rows: int) -> None:
         if columns < 1 or columns % 2 == 0:
             raise ValueError(f"the number of columns to average is odd, not {columns}")
         self._reach = columns // 2
-        self._kept: FloatArray | None = None  # columns still needed to the left of the next output
-        self._lead = 0  # how many of them lie before the next output
+        self._kept = np.empty((0, rows), np.float32)  # what the next averages still need
+        self._next = 0  # index in `_kept` of the column that the next average is centred on
 
     def push(self, columns: FloatArray) -> FloatArray:
         """[n, rows] in, the averages that are complete by now out, in order."""
-        self._keep(columns)
-        assert self._kept is not None  # noqa: S101
-        return self._average(len(self._kept) - self._reach - self._lead)
+        self._kept = np.concatenate([self._kept, columns])
+        return self._average(len(self._kept) - self._reach - self._next)
 
     def finish(self) -> FloatArray:
         """The last averages, over the columns that there are."""
-        if self._kept is None:
-            return np.empty((0, 0), np.float32)
-        return self._average(len(self._kept) - self._lead)
-
-    def _keep(self, columns: FloatArray) -> None:
-        self._kept = columns if self._kept is None else np.concatenate([self._kept, columns])
+        return self._average(len(self._kept) - self._next)
 
     def _average(self, count: int) -> FloatArray:
-        assert self._kept is not None  # noqa: S101
         out = np.empty((max(0, count), self._kept.shape[1]), np.float32)
         for i in range(len(out)):
-            centre = self._lead + i
+            centre = self._next + i
             window = self._kept[max(0, centre - self._reach) : centre + self._reach + 1]
             out[i] = window.mean(axis=0)
-        drop = max(0, self._lead + len(out) - self._reach)
+        drop = max(0, self._next + len(out) - self._reach)
         self._kept = self._kept[drop:]
-        self._lead += len(out) - drop
+        self._next += len(out) - drop
         return out
 
 
 class Evidence:
     """A stream of distances becomes a stream of evidence: 1 is the alarm level.
 
-    The largest of the scales counts. A long average smears a short event over its whole length, so
-    it counts only in cells that deviate themselves, by `OWN_DEVIATION` at the shortest scale.
+    The largest of the scales counts. A long average smears an event over its whole length; so each
+    cell gets only the share of it that the cell carries itself at the shortest scale.
+
+    Args:
+        thresholds: what is normal.
+        rows: how many rows, from the lowest, the distances have.
     """
 
     def __init__(self, thresholds: Thresholds, rows: int) -> None:
-        self._scales = [_ScaleStream(scale, rows) for scale in thresholds.scales]
+        shortest, *longer = thresholds.scales
         self._rows = rows
+        self._own = _ScaleStream(shortest, rows)
+        self._longer = [_ScaleStream(scale, rows) for scale in longer]
 
     def push(self, distances: FloatArray) -> FloatArray:
         """[n, rows] distances in, [m, rows] evidence out: half the longest scale later."""
-        for scale in self._scales:
-            scale.push(distances)
+        self._own.push(distances)
+        for scale in self._longer:
+            scale.push(np.minimum(distances, self._own.ceiling))
         return self._take()
 
     def finish(self) -> FloatArray:
         """The evidence of the last columns."""
-        for scale in self._scales:
+        for scale in (self._own, *self._longer):
             scale.finish()
         return self._take()
 
     def _take(self) -> FloatArray:
-        count = min(len(scale.pending) for scale in self._scales)
-        if count == 0:
-            return np.empty((0, self._rows), np.float32)
-        shortest, *longer = [scale.take(count) for scale in self._scales]
-        evidence = shortest / np.float32(self._scales[0].alarm)
-        deviates = shortest >= OWN_DEVIATION
-        for scale, deviation in zip(self._scales[1:], longer, strict=True):
-            slow = np.where(deviates, deviation / np.float32(scale.alarm), -np.inf)
-            np.maximum(evidence, slow.astype(np.float32), out=evidence)
+        count = min(len(scale.averages) for scale in (self._own, *self._longer))
+        own = self._own.deviation(self._own.take(count))
+        evidence = own / np.float32(self._own.alarm)
+        for scale in self._longer:
+            averages = scale.take(count)
+            share = own / np.maximum(self._own.deviation(averages), np.float32(1e-6))
+            slow = scale.deviation(averages) / np.float32(scale.alarm)
+            np.maximum(evidence, slow * np.clip(share, 0, 1), out=evidence)
         return evidence
 
 
 class _ScaleStream:
-    """Deviations at one scale, in spreads, kept until the longest scale has caught up."""
+    """Averages at one scale, kept until the longest scale has caught up."""
 
     def __init__(self, scale: Scale, rows: int) -> None:
         self.alarm = scale.alarm
-        self.pending = np.empty((0, rows), np.float32)
-        self._average = MovingAverage(scale.columns)
+        self.averages = np.empty((0, rows), np.float32)
+        self._average = MovingAverage(scale.columns, rows)
         self._centre = np.asarray(scale.row_centre[:rows], np.float32)
         self._spread = np.asarray(scale.row_spread[:rows], np.float32)
 
+    @property
+    def ceiling(self) -> FloatArray:
+        """The distance beyond which a cell counts no more in a longer average, by row."""
+        return self._centre + np.float32(MOST_SPREADS) * self._spread
+
     def push(self, distances: FloatArray) -> None:
-        self._standardise(self._average.push(distances))
+        self.averages = np.concatenate([self.averages, self._average.push(distances)])
 
     def finish(self) -> None:
-        self._standardise(self._average.finish())
+        self.averages = np.concatenate([self.averages, self._average.finish()])
 
     def take(self, count: int) -> FloatArray:
-        taken, self.pending = self.pending[:count], self.pending[count:]
+        taken, self.averages = self.averages[:count], self.averages[count:]
         return taken
 
-    def _standardise(self, averaged: FloatArray) -> None:
-        if averaged.size:
-            deviation = (averaged - self._centre) / self._spread
-            self.pending = np.concatenate([self.pending, deviation])
+    def deviation(self, averages: FloatArray) -> FloatArray:
+        """Averaged distances in spreads of what is normal at this scale."""
+        return (averages - self._centre) / self._spread
 
 
-def deviations(scale: Scale, distances: FloatArray) -> FloatArray:
-    """Deviations of a whole stretch at one scale, [columns, rows], in spreads."""
-    stream = _ScaleStream(scale, distances.shape[1])
-    stream.push(distances)
-    stream.finish()
-    return stream.pending
+def ceiling(shortest: Scale) -> FloatArray:
+    """Distances above this count no more in a longer average. [rows]."""
+    return _ScaleStream(shortest, len(shortest.row_centre)).ceiling
+
+
+def averages(columns: int, distances: FloatArray) -> FloatArray:
+    """The moving average of a whole stretch, [columns, rows]."""
+    average = MovingAverage(columns, distances.shape[1])
+    return np.concatenate([average.push(distances), average.finish()])

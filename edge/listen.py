@@ -77,7 +77,9 @@ class EventSubscriber:
         reason = reason_unreachable(self._address)
         return None if reason.startswith("it answers") else reason
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
+    ) -> None:
         if reason.is_failure:
             self._refusal = f"refuses the connection: {reason}"
         else:
@@ -92,7 +94,7 @@ class EventSubscriber:
             self._subscribed.set()
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._messages.put(message.payload)
+        self._messages.put(bytes(message.payload))
 
 
 def print_events(

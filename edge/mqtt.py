@@ -110,7 +110,9 @@ class Publisher:
 
     # The callbacks run in paho's thread and must not raise: an exception would end it.
 
-    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
+    def _on_connect(
+        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
+    ) -> None:
         if reason.is_failure:
             self._complaint.say(f"{self._address} refuses the connection: {reason}")
             return
@@ -119,7 +121,9 @@ class Publisher:
         self._complaint.clear(f"connected to {self._address}")
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        self._complaint.say(f"{self._address} can't be reached: {reason_unreachable(self._address)}")
+        self._complaint.say(
+            f"{self._address} can't be reached: {reason_unreachable(self._address)}"
+        )
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any

@@ -80,7 +80,7 @@ class Bank:
             best = nearest if best is None else np.minimum(best, nearest, out=best)
         features = augmented[:, :-1]
         norms = np.einsum("qd,qd->q", features, features)
-        return norms if best is None else norms + best
+        return norms if best is None else np.add(norms, best)
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

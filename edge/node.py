@@ -108,8 +108,10 @@ class Node:
         )
 
     def _drain(self, stop: threading.Event) -> None:
-        timeout_s = min(1.0, self._settings.mqtt.drain_s) if stop.is_set() else (
-            self._settings.mqtt.drain_s
+        timeout_s = (
+            min(1.0, self._settings.mqtt.drain_s)
+            if stop.is_set()
+            else (self._settings.mqtt.drain_s)
         )
         remaining = self._publisher.drain(timeout_s)
         if remaining:

@@ -6,11 +6,14 @@ SQLite in WAL mode with synchronous=FULL: an event that `put` returned for survi
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edge.errors import EarpatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_NAME = "outbox.sqlite"
 BUSY_TIMEOUT_S = 5.0
@@ -34,7 +37,9 @@ class Outbox:
         self.path = state_dir / FILE_NAME
         try:
             state_dir.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+            self._database = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None
+            )
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")
             self._database.execute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm import tqdm
 
@@ -15,7 +15,7 @@ SHOW_AFTER_S = 2.0
 LOG_INTERVAL_S = 30.0  # how often a line is written where there is no terminal
 
 
-def bar(description: str, total: float, unit: str) -> tqdm[None]:
+def bar(description: str, total: float, unit: str) -> tqdm[Any]:
     """A bar to update by hand; use it as a context manager."""
     return tqdm(
         desc=description,
@@ -26,7 +26,7 @@ def bar(description: str, total: float, unit: str) -> tqdm[None]:
         file=sys.stderr,
         dynamic_ncols=True,
         mininterval=0.2 if sys.stderr.isatty() else LOG_INTERVAL_S,
-        bar_format="{desc}: {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit} [ETA {remaining}]",
+        bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {unit}, {remaining} left",
         leave=False,
     )
 

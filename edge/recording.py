@@ -59,10 +59,12 @@ def recording_info(path: Path) -> RecordingInfo:
         with soundfile.SoundFile(path) as file:
             info = RecordingInfo(path, file.samplerate, file.channels, file.frames)
     except (soundfile.SoundFileError, TypeError) as error:
-        raise RecordingError(f"{path}: not a WAV, FLAC or OGG recording ({_reason(error)})") from None
+        raise RecordingError(
+            f"{path}: not a WAV, FLAC or OGG recording ({_reason(error)})"
+        ) from None
     if not MIN_RATE_HZ <= info.rate_hz <= MAX_RATE_HZ:
         raise RecordingError(
-            f"{path}: sampled at {info.rate_hz} Hz; this works with {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
+            f"{path}: sampled at {info.rate_hz} Hz, not at {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
         )
     _refuse_truncated_wav(path)
     if info.frames <= 0:
@@ -86,7 +88,9 @@ def read_blocks(info: RecordingInfo, *, block_frames: int = BLOCK_FRAMES) -> Ite
                 yield _mono(block, info, received)
     except (soundfile.SoundFileError, OSError) as error:
         at_s = received / info.rate_hz
-        raise RecordingError(f"{info.path}: damaged after {at_s:.1f} s ({_reason(error)})") from None
+        raise RecordingError(
+            f"{info.path}: damaged after {at_s:.1f} s ({_reason(error)})"
+        ) from None
     if received < info.frames:
         raise RecordingError(
             f"{info.path}: truncated; the header promises {info.duration_s:.1f} s, "
@@ -136,7 +140,7 @@ def _mono(block: FloatArray, info: RecordingInfo, received: int) -> FloatArray:
 
 
 def _refuse_truncated_wav(path: Path) -> None:
-    """libsndfile shortens a truncated WAV in silence, so compare the header with the file."""
+    """Libsndfile shortens a truncated WAV in silence, so compare the header with the file."""
     with path.open("rb") as file:
         size = path.stat().st_size
         head = file.read(12)

@@ -28,6 +28,7 @@ class Resampler:
         self._up, self._down = to_hz // divisor, from_hz // divisor
         self._identity = from_hz == to_hz
         self._received = self._sent = 0
+        self._input = np.empty(0, np.float32)
         if not self._identity:
             self._design()
 

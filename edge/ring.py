@@ -52,14 +52,14 @@ class SampleRing:
             return 0 if self._closed else self._room
 
     def read(self, *, at_most: int, timeout_s: float) -> FloatArray | None:
-        """Up to `at_most` samples; an empty array after `timeout_s` without any; None at the end."""
+        """Up to `at_most` samples; an empty array when none came in time; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self.waiting or self._closed, timeout_s)
             if not self.waiting:
                 return None if self._closed else np.empty(0, np.float32)
             count = min(at_most, self.waiting)
             indices = np.arange(self._read, self._read + count) % len(self._buffer)
-            out = self._buffer[indices]
+            out: FloatArray = self._buffer[indices]
             self._read += count
             self._changed.notify_all()
             return out

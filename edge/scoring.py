@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ class Verdict(msgspec.Struct, frozen=True):
     events: list[Event]
 
 
-class Scored(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Scored:
     """A verdict with the map behind it."""
 
     verdict: Verdict

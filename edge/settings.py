@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +21,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=64)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -160,7 +160,7 @@ _UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`$")
 
 
 def _explain(message: str, raw: dict[str, Any]) -> str:
-    """msgspec's message with the key in front, and the nearest known key for a typo."""
+    """Msgspec's message with the key in front, and the nearest known key for a typo."""
     match = _MESSAGE.match(message)
     what, where = (match["what"], match["where"] or "") if match else (message, "")
     if unknown := _UNKNOWN.match(what):

@@ -10,7 +10,7 @@ import select
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -31,7 +31,7 @@ RING_S = 4.0
 WAIT_S = 0.5  # longest wait before a reader looks whether it should stop
 READ_BYTES = 65_536
 
-_ENCODINGS = {
+_ENCODINGS: dict[str, tuple[np.dtype[Any], float]] = {
     "s16le": (np.dtype("<i2"), 1.0 / 32_768),
     "s32le": (np.dtype("<i4"), 1.0 / 2**31),
     "f32le": (np.dtype("<f4"), 1.0),
@@ -103,7 +103,7 @@ class PcmReader:
     def _decode(self, data: bytes) -> FloatArray:
         frames = np.frombuffer(data, self._dtype).reshape(-1, self._channels)
         mono = frames.mean(axis=1, dtype=np.float64) * self._full_scale
-        return np.nan_to_num(mono).astype(np.float32)
+        return np.asarray(np.nan_to_num(mono), dtype=np.float32)
 
 
 def open_source(settings: RecordingSource | StdinSource) -> Source:

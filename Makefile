@@ -1,0 +1,68 @@
+# earpatch: `make demo` shows it, `make test` checks it; both install what they need.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+EARPATCH := $(BIN)/earpatch
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt
+
+# portaudio and a compiler, because PyAudio has no wheel for Linux
+NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
+TEST_PACKAGES := mosquitto mosquitto-clients
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types format builtin soak fuzz test-pythons clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/demo.stamp ## the product in a minute: no microphone, no broker, no other files
+	$(EARPATCH) demo
+
+test: lint types ## lint, types and tests
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/test.stamp ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test.stamp ## mypy, strict
+	$(BIN)/mypy
+
+format: $(VENV)/test.stamp ## let ruff format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+builtin: $(VENV)/test.stamp ## make the backbone in edge/builtin again
+	$(BIN)/python -m convert.make_builtin
+
+soak: $(VENV)/test.stamp ## slow evidence: memory while an hour of sound is converted
+	$(BIN)/pytest -m soak -s
+
+fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, settings and weights
+	$(BIN)/pytest -m fuzz -s
+
+test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
+	bash .ci/test-pythons
+
+clean: ## remove what the other targets made, but for the demo's output
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/venv.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "earpatch needs Python 3.10 to 3.13, $(PYTHON) is $$($(PYTHON) -V); try PYTHON=python3.11" >&2; \
+	  exit 1; }
+	bash .ci/system-packages $(NODE_PACKAGES)
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/venv.stamp $(SOURCES)
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/venv.stamp $(SOURCES)
+	bash .ci/system-packages $(TEST_PACKAGES)
+	$(PIP) --editable '.[demo,desktop,litert,test]'
+	@touch $@

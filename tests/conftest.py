@@ -1,0 +1,136 @@
+"""Parts that many tests share: simulated sound, a bundle learnt from it, and a real broker."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+
+from calibration.backbones import builtin_backbone
+from calibration.learn import learn
+from calibration.simulator import RATE_HZ, Box, Fault, Machine
+from calibration.survey import survey
+from edge.bundle import Bundle, open_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+MACHINE = Machine(7)
+FAULTS = (
+    Fault("leak hiss", 4.0, 2.0, level_db=15.0),
+    Fault("cavitation", 10.0, 2.0, level_db=15.0),
+)
+DAY_S = 16.0
+BROKER_START_S = 10.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """A simulated site: normal recordings, a bundle learnt from them, a day with faults."""
+
+    folder: Path
+    normal: Path
+    bundle_path: Path
+    day: Path
+    truth: list[Box]
+    sound: NDArray[np.float32]  # the day's samples, as the recording holds them
+
+    def open(self) -> Bundle:
+        """The bundle, loaded anew."""
+        return open_bundle(self.bundle_path)
+
+    def copy_bundle(self, target: Path) -> Path:
+        """A copy that a test may damage."""
+        shutil.copytree(self.bundle_path, target, symlinks=True)
+        return target
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """60 s of normal sound learnt with the built-in backbone, and 16 s with two faults."""
+    folder = tmp_path_factory.mktemp("site")
+    normal = folder / "normal"
+    normal.mkdir()
+    for take in range(3):
+        soundfile.write(normal / f"{take}.wav", MACHINE.normal(20.0, take), RATE_HZ)
+    learn(folder / "bundle", builtin_backbone(), survey(normal))
+    sound, truth = MACHINE.with_faults(DAY_S, 9, FAULTS)
+    soundfile.write(folder / "day.wav", sound, RATE_HZ)
+    stored, _ = soundfile.read(folder / "day.wav", dtype="float32")
+    return Site(folder, normal, folder / "bundle", folder / "day.wav", truth, stored)
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A mosquitto of our own."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A real mosquitto on a free loopback port, with persistence off."""
+    with run_mosquitto(tmp_path, free_port()) as running:
+        yield running
+
+
+@contextmanager
+def run_mosquitto(folder: Path, port: int, *lines: str) -> Iterator[Broker]:
+    """Start mosquitto with further configuration lines; end it by its own id."""
+    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    configuration = folder / f"mosquitto-{port}.conf"
+    listener = [f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false"]
+    configuration.write_text("\n".join([*listener, *lines]) + "\n")
+    process = subprocess.Popen([program, "-c", configuration], stderr=subprocess.DEVNULL)
+    try:
+        _wait_for_port(port, process)
+        yield Broker(port, process)
+    finally:
+        process.kill()
+        process.wait(timeout=5)
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + BROKER_START_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "mosquitto ended at once"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    pytest.fail("mosquitto did not listen in time")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real recordings and pretrained weights, which are not part of the project."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"no real recordings in {SHARED}")
+    return SHARED
