@@ -94,7 +94,7 @@ def k_center(points: Int8Array, count: int) -> tuple[NDArray[np.int64], float]:
     Returns:
         The chosen indices, and the largest squared distance of a point to the nearest of them.
     """
-    wide = points.astype(np.float32)  # exact: see edge.nearest
+    wide = points.astype(np.float32)  # products are exact: see edge.nearest
     norms = np.einsum("nd,nd->n", wide, wide)
     nearest = np.full(len(points), np.inf, np.float32)
     mean = wide.mean(axis=0)

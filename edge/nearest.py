@@ -68,19 +68,19 @@ class Bank:
             out[start : start + len(block)] = self._search(block)
         return out
 
-    def _search(self, block: Int8Array) -> NDArray[np.float32]:
+    def _search(self, block: Int8Array) -> NDArray[np.int32]:
         augmented = self._queries[: len(block)]
         augmented[:, :-1] = block
-        best: NDArray[np.float32] | None = None
+        best = np.full(len(block), np.inf, np.float32)
         for tile in self._tiles:
             shape = (len(block), tile.shape[1])
             products = self._products[: shape[0] * shape[1]].reshape(shape)
             np.matmul(augmented, tile, out=products)
-            nearest = products.min(axis=1)
-            best = nearest if best is None else np.minimum(best, nearest, out=best)
+            np.minimum(best, products.min(axis=1), out=best)
         features = augmented[:, :-1]
         norms = np.einsum("qd,qd->q", features, features)
-        return norms if best is None else np.add(norms, best)
+        # The sum may exceed 2**24, so it is taken in integers.
+        return norms.astype(np.int32) + best.astype(np.int32)
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:
