@@ -80,7 +80,7 @@ class Bank:
         features = augmented[:, :-1]
         norms = np.einsum("qd,qd->q", features, features)
         # The sum may exceed 2**24, so it is taken in integers.
-        return norms.astype(np.int32) + best.astype(np.int32)
+        return np.add(norms.astype(np.int32), best.astype(np.int32))
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

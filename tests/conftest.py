@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import soundfile
 
@@ -22,6 +21,7 @@ from calibration.survey import survey
 from edge.bundle import Bundle, open_bundle
 
 if TYPE_CHECKING:
+    import numpy as np
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
