@@ -21,9 +21,9 @@ from calibration.survey import survey
 from edge.bundle import Bundle, open_bundle
 
 if TYPE_CHECKING:
-    import numpy as np
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
