@@ -117,7 +117,7 @@ class Node:
         if remaining:
             reason = self._publisher.trouble or f"{self._settings.mqtt.url} did not acknowledge"
             raise DeliveryError(
-                f"{remaining} events wait in {self._outbox.path} for the next run: {reason}"
+                f"events kept in {self._outbox.path} for the next run: {remaining}; {reason}"
             )
 
 

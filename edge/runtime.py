@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import tempfile
 from importlib import metadata
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from edge.errors import RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RuntimeName = Literal["auto", "tflite-runtime", "litert"]
 
@@ -46,8 +52,9 @@ def make_interpreter(
         module_name, distribution = _MODULES[name]
         try:
             module = importlib.import_module(module_name)
-            interpreter = module.Interpreter(model_content=model, num_threads=threads)
-            interpreter.allocate_tensors()
+            with _without_chatter():
+                interpreter = module.Interpreter(model_content=model, num_threads=threads)
+                interpreter.allocate_tensors()
         except (ImportError, AttributeError, ValueError, RuntimeError) as error:
             first_line = next(iter(str(error).splitlines()), type(error).__name__)
             failures.append(f"{name}: {first_line}")
@@ -57,3 +64,19 @@ def make_interpreter(
         "no TFLite runtime could load the backbone (" + "; ".join(failures) + "). "
         "Install tflite-runtime with numpy<2 (Python up to 3.11) or ai-edge-litert"
     )
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Pass on what the runtime's C++ code writes to stderr, but for its INFO lines."""
+    saved = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            written.seek(0)
+            lines = [line for line in written if not line.startswith(b"INFO: ")]
+            os.write(2, b"".join(lines))
