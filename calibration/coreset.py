@@ -65,7 +65,11 @@ class StreamingCoreset:
                 self._absorb()
 
     def finish(self) -> tuple[Int8Array, float]:
-        """The bank, [rows, dimension] int8, and the radius that it covers, in int8 steps."""
+        """The bank, [rows, dimension] int8, and its radius, in int8 steps.
+
+        The radius is the largest that any one choice left uncovered. Over several chunks a row may
+        be replaced by one within that radius, so an early embedding can lie farther away.
+        """
         self._absorb()
         if not len(self._rows):
             raise ValueError("no embeddings were added")

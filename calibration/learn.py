@@ -27,7 +27,7 @@ from edge.bundle import (
 from edge.bundle_store import current_version, holds_bundle, write_version
 from edge.detector import grid_distances
 from edge.embedding import Embedder, column_s, rows_below
-from edge.errors import BundleError, RecordingError
+from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.nearest import Bank
 from edge.progress import bar
 from edge.recording import RecordingInfo, read_blocks
@@ -83,6 +83,10 @@ def learn(
     if rows == 0:
         raise RecordingError(
             f"{2 * heard.limit_hz:.0f} Hz is too low a rate: nothing is left to learn"
+        )
+    if limits.max_bytes < info.dimension:
+        raise EarpatchError(
+            f"a bank of {limits.max_bytes} bytes holds no embedding: each has {info.dimension}"
         )
     coreset = StreamingCoreset(info.dimension, max_rows=limits.max_rows, max_bytes=limits.max_bytes)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -93,14 +93,15 @@ class Machine:
         self, duration_s: float, take: int, faults: Sequence[Fault]
     ) -> tuple[Sound, list[Box]]:
         """Normal sound with faults in it, and the true box of each."""
-        sound = self.normal(duration_s, take)
+        normal_sound = self.normal(duration_s, take)
+        sound = normal_sound.copy()
         boxes = []
         for number, fault in enumerate(faults):
             random = np.random.default_rng([self.seed, take, number])
             samples = round(fault.duration_s * self.rate_hz)
             raw, low_hz, high_hz = FAULTS[fault.kind](self, samples, random)
             own = _band_rms(raw, low_hz, high_hz, self.rate_hz)
-            normal = _band_rms(sound, low_hz, high_hz, self.rate_hz)
+            normal = _band_rms(normal_sound, low_hz, high_hz, self.rate_hz)
             scaled = raw * normal / own * 10 ** (fault.level_db / 20)
             first = round(fault.start_s * self.rate_hz)
             sound[first : first + samples] += _faded(scaled, self.rate_hz)

@@ -77,15 +77,11 @@ def survey(folder: Path) -> Survey:
 
 
 def _provenance(info: RecordingInfo) -> RecordingProvenance:
-    power, samples = 0.0, 0
-    for block in read_blocks(info):
-        power += float(np.square(block, dtype=np.float64).sum())
-        samples += len(block)
-    level_dbfs = 10.0 * float(np.log10(max(power / samples, 1e-20)))
+    level_dbfs = _level_dbfs(info)
     if level_dbfs < SILENCE_DBFS:
         raise RecordingError(
-            f"{info.path}: silent ({level_dbfs:.0f} dBFS). A machine can't be learnt from silence: "
-            "check the microphone, or leave this recording out"
+            f"{info.path}: silent or stuck ({level_dbfs:.0f} dBFS). A machine can't be "
+            "learnt from silence: check the microphone, or leave this recording out"
         )
     stat = info.path.stat()
     return RecordingProvenance(
@@ -97,6 +93,18 @@ def _provenance(info: RecordingInfo) -> RecordingProvenance:
         level_dbfs=round(level_dbfs, 1),
         modified_utc=datetime.fromtimestamp(stat.st_mtime, timezone.utc).isoformat(),
     )
+
+
+def _level_dbfs(info: RecordingInfo) -> float:
+    """RMS level around the mean: an offset is no sound."""
+    total, power, samples = 0.0, 0.0, 0
+    for block in read_blocks(info):
+        wide = block.astype(np.float64)
+        total += float(wide.sum())
+        power += float(np.square(wide).sum())
+        samples += len(block)
+    variance = power / samples - (total / samples) ** 2
+    return 10.0 * float(np.log10(max(variance, 1e-20)))
 
 
 def _file_digest(path: Path) -> str:

@@ -26,6 +26,7 @@ SCALE_COLUMNS = (3, 37)
 ALARM_PERIOD_S = 86_400.0  # normal sound reaches the alarm level of a scale about once in this
 BLOCK_S = 1.0  # the shortest block whose largest deviation counts as one sample
 EULER_GAMMA = 0.5772
+SMALLEST_MARGIN = 1.05  # of the alarm level over the largest deviation that was held out
 RELEASE = 0.6
 UPPER_QUANTILE, UPPER_SIGMAS = 0.95, 1.645  # of a normal distribution
 SMALLEST_SPREAD = 0.01  # of the centre: a row that never varied still needs a unit
@@ -66,7 +67,7 @@ def _learn_scale(segments: list[FloatArray], columns: int, column_s: float) -> S
         row_centre=[float(x) for x in centre],
         row_spread=[float(x) for x in spread],
         held_out_max=float(maxima.max()),
-        alarm=max(level, float(maxima.max()), UPPER_SIGMAS),
+        alarm=max(level, SMALLEST_MARGIN * float(maxima.max()), UPPER_SIGMAS),
     )
 
 

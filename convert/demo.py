@@ -153,7 +153,7 @@ def _run_with_subscriber(settings: Settings) -> list[EventMessage]:
 
 
 def _compare(received: list[EventMessage], truth: list[tuple[str, Box]]) -> bool:
-    """Print each event beside the fault that it overlaps most; was every fault found?"""
+    """Print each event beside the fault that it overlaps most; was all found, and no more?"""
     print("   The subscriber received:")
     found: set[str] = set()
     strays = 0
@@ -174,4 +174,4 @@ def _compare(received: list[EventMessage], truth: list[tuple[str, Box]]) -> bool
     print(f"\n   {len(found)} of {len(truth)} faults found, {strays} events without a fault")
     if missed:
         print(f"   missed: {', '.join(missed)}")
-    return not missed
+    return not missed and not strays

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import os
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -48,13 +49,15 @@ def fetch(url: str, sha256: str) -> Path:
                 f"{found[:12]}...). Get them from their authors and pass --weights FILE"
             )
         partial.replace(target)
-    except (OSError, urllib.error.URLError) as error:
-        reason = getattr(error, "reason", None) or error
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(getattr(error, "reason", None) or error) or type(error).__name__
         raise WeightsError(
-            f"{url}: could not be downloaded ({reason}). Without a network, pass --weights FILE"
+            f"{url}: could not be downloaded ({reason.splitlines()[0]}). "
+            "Without a network, pass --weights FILE"
         ) from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return target
 
 
@@ -64,9 +67,14 @@ def _download(url: str, target: Path) -> None:
         urllib.request.urlopen(request, timeout=TIMEOUT_S) as response,  # noqa: S310
         target.open("wb") as file,
         bar(
-            "Downloading weights", float(response.headers.get("Content-Length") or 0), "B"
+            "Downloading weights", _length(response.headers.get("Content-Length")), "B"
         ) as progress,
     ):
         while block := response.read(BLOCK_BYTES):
             file.write(block)
             progress.update(len(block))
+
+
+def _length(header: str | None) -> float:
+    """For the progress bar only: a server may say nothing, or nonsense."""
+    return float(header) if header is not None and header.isdigit() else 0.0

@@ -43,7 +43,7 @@ def taps(network: Network, windows: Any) -> list[Any]:
     x = convolve(windows, network.stem)
     tapped = []
     for index, block in enumerate(network.blocks[: network.taps[-1] + 1]):
-        x = _inverted_residual(x, block)
+        x = inverted_residual(x, block)
         if index in network.taps:
             tapped.append(tf.nn.avg_pool2d(x, POOL, 1, "SAME"))
     return tapped
@@ -63,7 +63,8 @@ def embeddings(network: Network, equalisations: list[Equalisation], windows: Any
     return tf.concat(joined, axis=-1)
 
 
-def _inverted_residual(x: Any, block: InvertedResidual) -> Any:
+def inverted_residual(x: Any, block: InvertedResidual) -> Any:
+    """One block of a MobileNetV2 or V3."""
     y = x if block.expand is None else convolve(x, block.expand)
     y = convolve(y, block.depthwise)
     if block.squeeze_excite is not None:

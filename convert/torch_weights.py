@@ -9,8 +9,10 @@ so a file can describe data but never call code. Both layouts are read: the zip 
 from __future__ import annotations
 
 import io
+import math
 import pickletools
 import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,6 +35,7 @@ REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
 EMPTY_MAPPING = "collections OrderedDict"
 LEGACY_HEADER_PICKLES = 3  # magic number, protocol version, system information
 MAX_WEIGHTS_BYTES = 500_000_000
+MAX_DIMENSIONS = 8
 
 
 class WeightsError(EarpatchError):
@@ -77,8 +80,9 @@ def read_state_dict(path: Path) -> dict[str, NDArray[Any]]:
         return _read_legacy(path)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from None
-    except (ValueError, KeyError, IndexError, TypeError, OSError, zipfile.BadZipFile) as error:
-        raise WeightsError(f"{path}: not a PyTorch state dict, or damaged ({error})") from None
+    except _DAMAGE as error:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        raise WeightsError(f"{path}: not a PyTorch state dict, or damaged ({first_line})") from None
 
 
 def _read_archive(path: Path) -> dict[str, NDArray[Any]]:
@@ -90,6 +94,7 @@ def _read_archive(path: Path) -> dict[str, NDArray[Any]]:
             raise WeightsError("the archive holds no data.pkl, so it is no PyTorch state dict")
         root = names[0].removesuffix("data.pkl")
         tensors = _tensors(_interpret(io.BytesIO(archive.read(names[0]))))
+        _refuse_bombs(tensors)
         return {
             name: _view(tensor, archive.read(f"{root}data/{tensor.storage.key}"))
             for name, tensor in tensors.items()
@@ -101,6 +106,7 @@ def _read_legacy(path: Path) -> dict[str, NDArray[Any]]:
         for _ in range(LEGACY_HEADER_PICKLES):
             _interpret(file)
         tensors = _tensors(_interpret(file))
+        _refuse_bombs(tensors)
         keys = _interpret(file)
         by_key = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
         storages = {}
@@ -113,21 +119,22 @@ def _read_legacy(path: Path) -> dict[str, NDArray[Any]]:
     return {name: _view(tensor, storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
+def _refuse_bombs(tensors: dict[str, _Tensor]) -> None:
+    """A tensor's shape may promise far more than its storage holds: strides can be 0."""
+    total = sum(math.prod(t.shape) * t.storage.dtype.itemsize for t in tensors.values())
+    if total > MAX_WEIGHTS_BYTES:
+        raise WeightsError("describes more values than a MobileNet could hold")
+
+
 def _view(tensor: _Tensor, raw: bytes) -> NDArray[Any]:
     dtype = tensor.storage.dtype
     flat = np.frombuffer(raw, dtype)
-    reach = (
-        tensor.offset
-        + 1
-        + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
-    )
-    if min((*tensor.shape, 1)) < 1 or min((*tensor.strides, tensor.offset, 0)) < 0:
-        raise WeightsError(f"a tensor has the shape {tensor.shape}, strides {tensor.strides}")
+    extents = zip(tensor.shape, tensor.strides, strict=True)
+    reach = tensor.offset + 1 + sum((n - 1) * stride for n, stride in extents)
     if reach > len(flat):
         raise WeightsError(f"a tensor needs {reach} values, its storage holds {len(flat)}")
     strides = tuple(s * dtype.itemsize for s in tensor.strides)
-    view = np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides)
-    return np.ascontiguousarray(view)
+    return np.lib.stride_tricks.as_strided(flat[tensor.offset :], tensor.shape, strides).copy()
 
 
 def _tensors(value: object) -> dict[str, _Tensor]:
@@ -151,9 +158,10 @@ def _interpret(file: Any) -> Any:
 
 
 def _step(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> None:  # noqa: C901, PLR0912
-    if name in {"PROTO", "FRAME", "BUILD"}:
-        if name == "BUILD":
-            stack.pop()  # an OrderedDict's attributes; no tensor lives there
+    if name in _IGNORED:
+        pass
+    elif name == "BUILD":
+        stack.pop()  # an OrderedDict's attributes; no tensor lives there
     elif name in {"BINPUT", "LONG_BINPUT", "PUT"}:
         memo[int(argument)] = stack[-1]
     elif name == "MEMOIZE":
@@ -164,25 +172,24 @@ def _step(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
         stack.append(_Global(argument))
     elif name in _CONSTANTS:
         stack.append(_CONSTANTS[name])
-    elif argument is not None and isinstance(argument, int | float | str):
+    elif name in _VALUES:
         stack.append(argument)
     elif name == "MARK":
         stack.append(_Mark())
-    elif name in {"EMPTY_DICT", "EMPTY_LIST"}:
-        stack.append({} if name == "EMPTY_DICT" else [])
-    elif name == "EMPTY_TUPLE":
-        stack.append(())
+    elif name in {"EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"}:
+        stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
     elif name in _TUPLES:
-        items = [stack.pop() for _ in range(_TUPLES[name])]
-        stack.append(tuple(reversed(items)))
+        stack.append(tuple([stack.pop() for _ in range(_TUPLES[name])][::-1]))
     elif name == "TUPLE":
         stack.append(tuple(_pop_to_mark(stack)))
     elif name in {"SETITEM", "SETITEMS"}:
         items = _pop_to_mark(stack) if name == "SETITEMS" else [stack.pop(), stack.pop()][::-1]
-        stack[-1].update(zip(items[::2], items[1::2], strict=True))
+        _set_items(stack[-1], items)
     elif name in {"APPEND", "APPENDS"}:
-        stack_items = _pop_to_mark(stack) if name == "APPENDS" else [stack.pop()]
-        stack[-1].extend(stack_items)
+        appended = _pop_to_mark(stack) if name == "APPENDS" else [stack.pop()]
+        if not isinstance(stack[-1], list):
+            raise WeightsError("the pickle appends to something that is no list")
+        stack[-1].extend(appended)
     elif name == "BINPERSID":
         stack.append(_storage(stack.pop()))
     elif name == "REDUCE":
@@ -192,8 +199,18 @@ def _step(name: str, argument: Any, stack: list[Any], memo: dict[int, Any]) -> N
         raise WeightsError(f"refused: the pickle uses {name}, which a state dict has no need of")
 
 
+_IGNORED = {"PROTO", "FRAME"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_VALUES = {
+    *("BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE"),
+}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+# What reading a damaged file was seen to raise.
+_DAMAGE = (
+    *(ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, MemoryError),
+    *(EOFError, OSError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def _pop_to_mark(stack: list[Any]) -> list[Any]:
@@ -203,22 +220,43 @@ def _pop_to_mark(stack: list[Any]) -> list[Any]:
     return items[::-1]
 
 
+def _set_items(mapping: Any, items: list[Any]) -> None:
+    """Only text is a key: hashing what a hostile file nested could take for ever."""
+    keys = items[::2]
+    if not isinstance(mapping, dict) or not all(isinstance(key, str) for key in keys):
+        raise WeightsError("refused: a dictionary with keys that are not names")
+    mapping.update(zip(keys, items[1::2], strict=True))
+
+
 def _storage(value: Any) -> _Storage:
     kind, storage_type, key, _location, elements, *_ = value
     if kind != "storage" or not isinstance(storage_type, _Global):
         raise WeightsError("refused: a reference to something that is not a tensor's storage")
     if storage_type.name not in STORAGE_TYPES:
         raise WeightsError(f"refused: values of the type {storage_type.name}")
-    return _Storage(str(key), STORAGE_TYPES[storage_type.name], int(elements))
+    if not isinstance(key, str) or not _are_counts((elements,)):
+        raise WeightsError("refused: a storage without a name or a size")
+    return _Storage(key, STORAGE_TYPES[storage_type.name], elements)
 
 
 def _reduce(function: Any, arguments: Any) -> Any:
-    name = function.name if isinstance(function, _Global) else repr(function)
-    if name == EMPTY_MAPPING and not arguments:
+    if not isinstance(function, _Global):
+        raise WeightsError("refused: the file asks to call something without a name")
+    if function.name == EMPTY_MAPPING and arguments == ():
         return {}
-    if name != REBUILD_TENSOR:
-        raise WeightsError(f"refused: the file asks to call {name.replace(' ', '.')}")
+    if function.name != REBUILD_TENSOR:
+        raise WeightsError(f"refused: the file asks to call {function.name.replace(' ', '.')}")
     storage, offset, shape, strides, *_ = arguments
     if not isinstance(storage, _Storage):
         raise WeightsError("refused: a tensor without a storage")
+    if not (_are_counts((offset,)) and _are_counts(shape) and _are_counts(strides)):
+        raise WeightsError("refused: a tensor whose shape is not made of numbers")
+    if len(shape) > MAX_DIMENSIONS or len(shape) != len(strides) or 0 in shape:
+        raise WeightsError(f"a tensor has the shape {shape} and the strides {strides}")
     return _Tensor(storage, offset, shape, strides)
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, tuple) and all(
+        type(value) is int and 0 <= value <= MAX_WEIGHTS_BYTES for value in values
+    )

@@ -48,7 +48,7 @@ class BankInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_rows: int
     max_bytes: int
     chosen_from_cells: int
-    cover_radius: float  # largest distance of a pooled normal cell to the bank, in distance units
+    cover_radius: float  # in distance units; see StreamingCoreset.finish
 
 
 class RecordingProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -139,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
     raw = _read(path)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: not a bundle's manifest ({error})") from None
     if manifest.with_id().bundle_id != manifest.bundle_id:
         raise BundleError(

@@ -70,7 +70,7 @@ class EventSubscriber:
                 continue
             try:
                 yield msgspec.json.decode(payload, type=EventMessage)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 yield f"a message that is not an event ({error}): {payload[:60]!r}"
 
     def _unreachable(self) -> str | None:

@@ -1,0 +1,252 @@
+"""Learning a site: what goes into a bundle, what stays out of its bank, and what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+from msgspec import structs
+
+from calibration.backbones import builtin_backbone, source_of_bundle
+from calibration.learn import BankLimits, gain_for, learn
+from calibration.simulator import RATE_HZ, Machine
+from calibration.survey import survey
+from calibration.thresholds import learn_thresholds
+from convert.main import main
+from edge.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
+from edge.detector import grid_distances
+from edge.embedding import Embedder, column_s
+from edge.errors import RecordingError
+from edge.recording import read_blocks, recording_info
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tests.conftest import Site
+
+ROOMY = BankLimits(max_rows=50_000, max_bytes=50_000_000)
+CHILD_S = 120.0
+CALIBRATE_AND_LOOK = """
+import sys
+from convert.main import main
+code = main(["calibrate", sys.argv[1], "--normal", sys.argv[2]])
+print(sorted({"tensorflow", "keras", "matplotlib", "sklearn"} & set(sys.modules)))
+sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="module")
+def quarters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four recordings of 10 s of four machines: each is one of the four stretches, exactly."""
+    folder = tmp_path_factory.mktemp("quarters")
+    for number in range(4):
+        soundfile.write(folder / f"{number}.wav", Machine(number).normal(10.0, 0), RATE_HZ)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def learnt(quarters: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle from those, with room for every embedding."""
+    path = tmp_path_factory.mktemp("learnt") / "bundle"
+    learn(path, builtin_backbone(), survey(quarters), ROOMY)
+    return open_bundle(path)
+
+
+def cells(bundle: Bundle, path: Path) -> NDArray[np.int8]:
+    """The int8 embeddings of a recording, [columns, rows, dimension], as the bundle hears it."""
+    manifest = bundle.manifest
+    info = recording_info(path)
+    embedder = Embedder(
+        manifest.front_end, bundle.backbone, rate_hz=info.rate_hz, limit_hz=manifest.limit_hz
+    )
+    parts = [embedder.push(block) for block in read_blocks(info)]
+    grid: NDArray[np.int8] = np.concatenate([*parts, embedder.finish()])
+    return grid[:, : manifest.rows]
+
+
+def bank_rows(bundle: Bundle) -> set[bytes]:
+    tiles = np.concatenate([tile[:-1].T for tile in bundle.bank._tiles]) / -2.0
+    return {row.tobytes() for row in tiles.astype(np.int8)}
+
+
+def unique_rows(grid: NDArray[np.int8]) -> set[bytes]:
+    return {row.tobytes() for row in grid.reshape(-1, grid.shape[-1])}
+
+
+def test_the_bank_is_every_embedding_but_those_of_the_held_out_stretch(
+    learnt: Bundle, quarters: Path
+) -> None:
+    heard = [unique_rows(cells(learnt, quarters / f"{n}.wav")) for n in range(4)]
+    assert bank_rows(learnt) == heard[0] | heard[1] | heard[2]
+    assert len(heard[3] - bank_rows(learnt)) > 1_000
+    assert learnt.manifest.bank.chosen_from_cells == 3 * 125 * learnt.manifest.rows
+    assert learnt.manifest.thresholds.held_out_s == pytest.approx(10.0)
+
+
+def test_thresholds_are_those_of_the_shipped_int8_files_on_the_held_out_stretch(
+    learnt: Bundle, quarters: Path
+) -> None:
+    """H15."""
+    manifest = learnt.manifest
+    scale = np.float32(manifest.backbone_output.scale)
+    distances = grid_distances(learnt.bank, cells(learnt, quarters / "3.wav"), scale)
+    seconds = column_s(manifest.front_end, manifest.backbone)
+    assert learn_thresholds([distances], seconds) == manifest.thresholds
+
+
+def test_the_cover_radius_is_the_largest_distance_of_a_pooled_cell(
+    quarters: Path, tmp_path: Path
+) -> None:
+    learn(tmp_path / "bundle", builtin_backbone(), survey(quarters), BankLimits(200, 10**6))
+    bundle = open_bundle(tmp_path / "bundle")
+    scale = np.float32(bundle.manifest.backbone_output.scale)
+    largest = max(
+        float(grid_distances(bundle.bank, cells(bundle, quarters / f"{n}.wav"), scale).max())
+        for n in range(3)
+    )
+    assert bundle.manifest.bank.cover_radius == pytest.approx(largest, rel=1e-5)
+
+
+def test_every_recording_is_in_the_manifest_with_its_digest(site: Site) -> None:
+    manifest = site.open().manifest
+    paths = sorted(site.normal.glob("*.wav"))
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    assert [recording.path for recording in manifest.recordings] == [str(path) for path in paths]
+    assert [recording.sha256 for recording in manifest.recordings] == digests
+    assert {recording.rate_hz for recording in manifest.recordings} == {RATE_HZ}
+
+
+def test_the_manifest_holds_the_digest_of_every_other_file(site: Site) -> None:
+    files = site.open().manifest.files
+    assert set(files) == {"backbone.tflite", "bank.tflite"}
+    for name, expected in files.items():
+        data = (site.bundle_path / name).read_bytes()
+        assert expected.sha256 == hashlib.sha256(data).hexdigest()
+        assert expected.size_bytes == len(data)
+
+
+def test_the_manifest_names_the_runtime_that_measured_the_thresholds(site: Site) -> None:
+    runtime = site.open().manifest.runtime
+    distribution = {"tflite-runtime": "tflite-runtime", "litert": "ai-edge-litert"}[runtime.name]
+    assert runtime.version == metadata.version(distribution)
+
+
+def test_calibrating_again_keeps_the_version_before_and_names_it(
+    site: Site, tmp_path: Path
+) -> None:
+    path = site.copy_bundle(tmp_path / "bundle")
+    first = open_bundle(path).manifest
+    assert first.previous_id is None
+    second = learn(path, source_of_bundle(path), survey(site.normal))
+    assert second.previous_id == first.bundle_id
+    assert open_bundle(path).manifest == second
+    versions = {read_manifest(folder).bundle_id for folder in (path / "versions").iterdir()}
+    assert versions == {first.bundle_id, second.bundle_id}
+
+
+def test_a_damaged_version_before_has_no_id_to_name(site: Site, tmp_path: Path) -> None:
+    path = site.copy_bundle(tmp_path / "bundle")
+    (path / MANIFEST_FILE).resolve().write_bytes(b"{")
+    manifest = learn(path, builtin_backbone(), survey(site.normal))
+    assert manifest.previous_id is None
+    assert open_bundle(path).manifest == manifest
+
+
+def test_calibrating_again_uses_the_bundle_s_own_backbone(site: Site, tmp_path: Path) -> None:
+    own = builtin_backbone().model + bytes(16)  # loads as before, and is not the built-in one
+    source = replace(builtin_backbone(), model=own, reference_level_dbfs=-25.0)
+    path = tmp_path / "bundle"
+    learn(path, source, survey(site.normal), BankLimits(50, 10**6))
+    assert main(["calibrate", str(path), "--normal", str(site.normal), "--bank-rows", "50"]) == 0
+    bundle = open_bundle(path)
+    assert bundle.model == own
+    assert bundle.manifest.reference_level_dbfs == -25.0
+    assert bundle.manifest.previous_id is not None
+
+
+def test_calibrating_the_same_sound_again_gives_the_same_gain_bank_and_thresholds(
+    site: Site, tmp_path: Path
+) -> None:
+    path = site.copy_bundle(tmp_path / "bundle")
+    first = open_bundle(path).manifest
+    second = learn(path, source_of_bundle(path), survey(site.normal))
+    assert second.front_end == first.front_end
+    assert second.files == first.files
+    assert second.thresholds == first.thresholds
+
+
+@pytest.mark.parametrize(
+    ("level_dbfs", "reference_dbfs", "gain_db"),
+    [(-32.0, -20.0, 12.0), (-20.0, -32.0, -12.0), (-95.0, -20.0, 60.0), (0.0, -40.0, -30.0)],
+    ids=["up", "down", "most", "least"],
+)
+def test_the_gain_brings_normal_sound_to_the_reference_within_bounds(
+    level_dbfs: float, reference_dbfs: float, gain_db: float
+) -> None:
+    assert gain_for(level_dbfs, reference_dbfs) == gain_db
+
+
+def test_the_bundle_scores_with_the_gain_of_its_site(site: Site) -> None:
+    manifest = site.open().manifest
+    level = survey(site.normal).level_dbfs
+    assert manifest.front_end.gain_db == gain_for(level, manifest.reference_level_dbfs)
+
+
+def test_a_quieter_microphone_learns_the_same_bank(quarters: Path, tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet"
+    quiet.mkdir()
+    for path in quarters.iterdir():
+        sound, rate_hz = soundfile.read(path)
+        soundfile.write(quiet / path.name, sound * 10 ** (-20 / 20), rate_hz, subtype="FLOAT")
+    limits = BankLimits(300, 10**6)
+    loud = learn(tmp_path / "a", builtin_backbone(), survey(quarters), limits)
+    soft = learn(tmp_path / "b", builtin_backbone(), survey(quiet), limits)
+    assert soft.front_end.gain_db == pytest.approx(loud.front_end.gain_db + 20.0, abs=0.11)
+    assert soft.bank.cover_radius == pytest.approx(loud.bank.cover_radius, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "rows"), [("--bank-rows", 37, 37), ("--bank-bytes", 48 * 21 + 47, 21)]
+)
+def test_the_bank_is_bounded_by_the_command_s_options(
+    site: Site, tmp_path: Path, option: str, value: int, rows: int
+) -> None:
+    """H14."""
+    path = tmp_path / "bundle"
+    assert main(["calibrate", str(path), "--normal", str(site.normal), option, str(value)]) == 0
+    bundle = open_bundle(path)
+    assert bundle.bank.size == bundle.manifest.bank.rows == rows
+
+
+def test_a_bank_too_small_for_one_embedding_is_one_clear_error(
+    site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bundle"
+    arguments = ["calibrate", str(path), "--normal", str(site.normal), "--bank-bytes", "47"]
+    assert main(arguments) == 2
+    assert "holds no embedding" in capsys.readouterr().err
+
+
+def test_a_rate_at_which_nothing_is_left_is_refused(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 12 * 4_000)
+    soundfile.write(tmp_path / "a.wav", noise, 4_000)
+    source = builtin_backbone()
+    high = replace(source, front_end=structs.replace(source.front_end, low_hz=5_000.0))
+    with pytest.raises(RecordingError, match="4000 Hz is too low a rate"):
+        learn(tmp_path / "bundle", high, survey(tmp_path))
+
+
+def test_calibrate_needs_no_tensorflow(site: Site, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CALIBRATE_AND_LOOK, str(tmp_path / "b"), str(site.normal)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_S, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

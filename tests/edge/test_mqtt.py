@@ -1,0 +1,354 @@
+"""Delivery to a real mosquitto: nothing lost, in order, deleted only when acknowledged."""
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge import mqtt as mqtt_module
+from edge.mqtt import MAX_IN_FLIGHT, Publisher, reason_unreachable
+from edge.outbox import Outbox
+from edge.settings import BrokerAddress, MqttSettings
+from tests.conftest import Broker, free_port, run_mosquitto
+from tests.edge.test_listen import DEADLINE_S, Subscriber, retained, wait_until
+
+EVENTS, AVAILABILITY = "site/pump-3/event", "site/pump-3/availability"
+
+
+class Proxy:
+    """A TCP hop to the broker: it counts connections, holds either direction, and cuts."""
+
+    def __init__(self, broker_port: int) -> None:
+        self._broker_port = broker_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.connections = 0
+        self.sending, self.answering = threading.Event(), threading.Event()
+        self.sending.set()
+        self.answering.set()
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection, with what is still held."""
+        for side in self._open:
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def close(self) -> None:
+        """Listen no more."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        self.sending.set()
+        self.answering.set()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                node, _ = self._listener.accept()
+                self.connections += 1
+                broker = socket.create_connection(("127.0.0.1", self._broker_port))
+                self._open += [node, broker]
+                for ends in ((node, broker, self.sending), (broker, node, self.answering)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, may: threading.Event) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                may.wait(DEADLINE_S)
+                sink.sendall(data)
+        for side in (source, sink):
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy(broker: Broker) -> Iterator[Proxy]:
+    hop = Proxy(broker.port)
+    yield hop
+    hop.close()
+
+
+@contextmanager
+def publishing(folder: Path, port: int, waiting: int = 0) -> Iterator[tuple[Publisher, Outbox]]:
+    """A publisher whose outbox already holds events."""
+    outbox = Outbox(folder / "state")
+    for number in range(waiting):
+        outbox.put(b"%d" % number)
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", topic_prefix="site")
+    publisher = Publisher(settings, "pump-3", outbox)
+    publisher.start()
+    try:
+        yield publisher, outbox
+    finally:
+        publisher.stop()
+        outbox.close()
+
+
+def numbers(count: int) -> list[bytes]:
+    return [b"%d" % number for number in range(count)]
+
+
+def without_repeats(payloads: list[bytes]) -> list[bytes]:
+    return list(dict.fromkeys(payloads))
+
+
+def test_events_arrive_once_in_order_with_qos_1_and_leave_the_outbox(
+    tmp_path: Path, broker: Broker
+) -> None:
+    with Subscriber(broker.port) as heard, publishing(tmp_path, broker.port, 50) as (node, outbox):
+        assert node.drain(DEADLINE_S) == 0
+        assert len(outbox) == 0
+        wait_until(lambda: len(heard.payloads(EVENTS)) >= 50)
+        assert heard.payloads(EVENTS) == numbers(50)
+        events = [message for message in heard.messages if message.topic == EVENTS]
+        assert {(event.qos, event.retain) for event in events} == {(1, False)}
+
+
+def test_an_event_is_deleted_only_when_its_puback_has_come(
+    tmp_path: Path, broker: Broker, proxy: Proxy
+) -> None:
+    """F16."""
+    with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
+        wait_until(lambda: heard.payloads(AVAILABILITY))
+        proxy.answering.clear()
+        outbox.put(b"event")
+        wait_until(lambda: heard.payloads(EVENTS), node.pump)
+        assert node.drain(0.3) == 1
+        proxy.answering.set()
+        assert node.drain(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize("limit", [MAX_IN_FLIGHT, 7], ids=["20, as documented", "our own count"])
+def test_no_more_than_the_limit_are_in_flight_and_200_arrive_in_order(
+    tmp_path: Path, broker: Broker, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """F14, F15. paho's own limit is 20 too, but what exceeds it would wait in memory."""
+    monkeypatch.setattr(mqtt_module, "MAX_IN_FLIGHT", limit)
+    assert limit <= 20
+    with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
+        wait_until(lambda: heard.payloads(AVAILABILITY))
+        proxy.answering.clear()
+        for payload in numbers(200):
+            outbox.put(payload)
+        wait_until(lambda: len(heard.payloads(EVENTS)) >= limit, node.pump)
+        assert node.drain(0.3) == 200
+        assert len(heard.payloads(EVENTS)) == limit
+        proxy.answering.set()
+        assert node.drain(DEADLINE_S) == 0
+        wait_until(lambda: len(heard.payloads(EVENTS)) >= 200)
+        assert heard.payloads(EVENTS) == numbers(200)
+
+
+@pytest.mark.parametrize("waiting", [5, 60])
+def test_a_cut_before_the_puback_loses_nothing(
+    tmp_path: Path, broker: Broker, proxy: Proxy, waiting: int
+) -> None:
+    """F15, F16, F17: what was in flight comes again, in its order."""
+    with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
+        wait_until(lambda: heard.payloads(AVAILABILITY))
+        proxy.answering.clear()
+        for payload in numbers(waiting):
+            outbox.put(payload)
+        wait_until(lambda: heard.payloads(EVENTS), node.pump)
+        proxy.cut()
+        proxy.answering.set()
+        assert node.drain(DEADLINE_S) == 0
+        wait_until(lambda: len(set(heard.payloads(EVENTS))) >= waiting)
+        assert without_repeats(heard.payloads(EVENTS)) == numbers(waiting)
+
+
+class PauseAt(logging.Handler):
+    """Holds paho's thread where it reports something, until told to go on."""
+
+    def __init__(self, words: str, hold_s: float) -> None:
+        super().__init__()
+        self._words, self._hold_s = words, hold_s
+        self.reached, self.go_on = threading.Event(), threading.Event()
+
+    def __enter__(self) -> "PauseAt":
+        mqtt_module.log.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go_on.set()
+        mqtt_module.log.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by the thread that logs."""
+        if self._words in record.getMessage():
+            self.reached.set()
+            self.go_on.wait(self._hold_s)
+
+
+def test_new_events_do_not_overtake_those_that_were_in_flight(
+    tmp_path: Path, broker: Broker, proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F17: the loop pumps at the very moment of the reconnection."""
+    caplog.set_level(logging.INFO, mqtt_module.__name__)
+    with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
+        wait_until(lambda: heard.payloads(AVAILABILITY))
+        proxy.sending.clear()
+        for payload in numbers(5):
+            outbox.put(payload)
+        node.pump()
+        outbox.put(b"5")
+        with PauseAt("connected to", DEADLINE_S) as pause:
+            proxy.cut()
+            proxy.sending.set()
+            assert pause.reached.wait(DEADLINE_S)
+            node.pump()
+        assert node.drain(DEADLINE_S) == 0
+        wait_until(lambda: len(set(heard.payloads(EVENTS))) >= 6)
+        assert without_repeats(heard.payloads(EVENTS)) == numbers(6)
+
+
+def test_a_restart_sends_what_was_not_acknowledged(
+    tmp_path: Path, broker: Broker, proxy: Proxy
+) -> None:
+    """F16: the link dies and then the node, between PUBLISH and PUBACK."""
+    with Subscriber(broker.port) as heard:
+        with publishing(tmp_path, proxy.port) as (node, outbox):
+            wait_until(lambda: heard.payloads(AVAILABILITY))
+            proxy.answering.clear()
+            outbox.put(b"event")
+            wait_until(lambda: heard.payloads(EVENTS), node.pump)
+            proxy.cut()
+            wait_until(lambda: node.trouble)
+        with publishing(tmp_path, broker.port) as (node, _):
+            assert node.drain(DEADLINE_S) == 0
+        wait_until(lambda: len(heard.payloads(EVENTS)) == 2)
+
+
+def test_a_broker_that_comes_up_later_gets_everything(tmp_path: Path) -> None:
+    """F03, F04, F06, F08."""
+    port = free_port()
+    with publishing(tmp_path, port, 3) as (node, _):
+        wait_until(lambda: node.trouble, node.pump)
+        assert node.trouble == (
+            f"mqtt://127.0.0.1:{port} can't be reached: "
+            "connection refused; is the broker running there?"
+        )
+        with run_mosquitto(tmp_path, port), Subscriber(port) as heard:
+            assert node.drain(DEADLINE_S) == 0
+            assert node.trouble is None
+            wait_until(lambda: len(heard.payloads(EVENTS)) >= 3)
+            assert heard.payloads(EVENTS) == numbers(3)
+
+
+def test_a_restarted_broker_gets_the_next_events_and_the_availability_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F20, F33, F36."""
+    port = free_port()
+    with run_mosquitto(tmp_path, port) as first, publishing(tmp_path, port, 1) as (node, outbox):
+        assert node.drain(DEADLINE_S) == 0
+        with caplog.at_level(logging.WARNING, mqtt_module.__name__):
+            first.process.kill()
+            first.process.wait(DEADLINE_S)
+            wait_until(lambda: node.trouble)
+        assert "events are kept and sent later" in caplog.text
+        outbox.put(b"later")
+        with run_mosquitto(tmp_path, port), Subscriber(port) as heard:
+            assert node.drain(DEADLINE_S) == 0
+            wait_until(lambda: heard.payloads(EVENTS))
+            assert heard.payloads(EVENTS) == [b"later"]
+            assert retained(port, AVAILABILITY) == b"online"
+
+
+def test_availability_is_retained_online_and_offline_after_a_clean_stop(
+    tmp_path: Path, broker: Broker
+) -> None:
+    """F26, F27."""
+    with Subscriber(broker.port) as heard:
+        with publishing(tmp_path, broker.port):
+            wait_until(lambda: heard.payloads(AVAILABILITY))
+            assert retained(broker.port, AVAILABILITY) == b"online"
+        wait_until(lambda: len(heard.payloads(AVAILABILITY)) >= 2)
+        assert heard.payloads(AVAILABILITY) == [b"online", b"offline"]
+        assert retained(broker.port, AVAILABILITY) == b"offline"
+
+
+PUBLISH_UNTIL_KILLED = """
+import sys, time
+from pathlib import Path
+from edge.mqtt import Publisher
+from edge.outbox import Outbox
+from edge.settings import MqttSettings
+outbox = Outbox(Path(sys.argv[1]))
+Publisher(MqttSettings(url=sys.argv[2], topic_prefix="site"), "pump-3", outbox).start()
+time.sleep(60)
+"""
+
+
+def test_the_broker_says_offline_for_a_node_that_was_killed(tmp_path: Path, broker: Broker) -> None:
+    """F26."""
+    command = [sys.executable, "-c", PUBLISH_UNTIL_KILLED, str(tmp_path), broker.url]
+    with Subscriber(broker.port) as heard, subprocess.Popen(command) as child:
+        wait_until(lambda: heard.payloads(AVAILABILITY) == [b"online"])
+        child.kill()
+        assert child.wait(DEADLINE_S) == -signal.SIGKILL
+        wait_until(lambda: heard.payloads(AVAILABILITY) == [b"online", b"offline"])
+        assert retained(broker.port, AVAILABILITY) == b"offline"
+
+
+def test_a_refused_connection_is_named_and_not_repeated_hotly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """F29."""
+    port = free_port()
+    with run_mosquitto(tmp_path, port, "allow_anonymous false"):
+        hop = Proxy(port)
+        with (
+            caplog.at_level(logging.WARNING, mqtt_module.__name__),
+            publishing(tmp_path, hop.port, 1) as (node, outbox),
+        ):
+            wait_until(lambda: hop.connections >= 2, node.pump)
+            assert "refuses the connection: Not authorized" in str(node.trouble)
+            assert node.drain(0.5) == len(outbox) == 1
+            assert hop.connections <= 3
+        hop.close()
+    assert caplog.text.count("refuses the connection") == 1
+
+
+def test_a_broker_that_dies_while_the_node_stops_is_no_error(
+    tmp_path: Path, broker: Broker
+) -> None:
+    """F20: the link is gone, and the node doesn't know it yet when it says goodbye."""
+    with Subscriber(broker.port) as heard, publishing(tmp_path, broker.port) as (node, _):
+        wait_until(lambda: heard.payloads(AVAILABILITY))
+        with PauseAt("is gone", hold_s=1.0) as pause:
+            broker.process.kill()
+            assert pause.reached.wait(DEADLINE_S)
+            node.stop()
+
+
+def test_reasons_are_told_in_words() -> None:
+    """F05, F29."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        there = BrokerAddress("127.0.0.1", silent.getsockname()[1])
+        assert "answers on TCP" in reason_unreachable(there)
+    assert "connection refused" in reason_unreachable(BrokerAddress("127.0.0.1", free_port()))
+
+
+def test_an_unknown_host_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F05: no resolver answers here, which is what a node without DNS sees too."""
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    assert reason_unreachable(BrokerAddress("no.such.host", 1883)) == (
+        "the name 'no.such.host' is not known to DNS"
+    )

@@ -1,0 +1,210 @@
+"""Slow evidence: thousands of damaged files, and every one is a clear error or does no harm."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import zipfile
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import pytest
+
+from convert.torch_weights import WeightsError, read_state_dict
+from edge.bundle import MANIFEST_FILE, Manifest, open_bundle, read_manifest
+from edge.bundle_store import FILES, current_version
+from edge.detector import Detector
+from edge.errors import EarpatchError, SettingsError
+from edge.settings import Settings, load_settings
+from tests.convert.torch_files import archive, legacy, state_dict, tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.conftest import Site
+
+pytestmark = pytest.mark.fuzz
+
+FILES_EACH = {
+    "bundle": 1_500,
+    "manifest": 1_000,
+    "crafted": 500,
+    "settings": 1_000,
+    "weights": 1_000,
+}
+CONFIG = b"""\
+[node]
+id = "hall-3"
+state_dir = "state"
+
+[bundle]
+path = "/srv/bundle"
+runtime = "auto"
+
+[source]
+kind = "stdin"
+rate_hz = 48000
+channels = 2
+encoding = "s16le"
+
+[mqtt]
+url = "mqtt://broker:1883"
+topic_prefix = "plant/hall-3"
+drain_s = 2.5
+"""
+TOKENS = [
+    b"", b"\x00", b"\xff", b"\n", b"0", b"-1", b"1e999", b"nan", b"null", b"true", b'""', b"[]",
+    b"{}", b"'", b'"', b"=", b"]", b"99999999999999999999", b"\xe2\x80\xa8", b"../../etc/passwd",
+]  # fmt: skip
+VALUES = [None, True, 0, -1, 1, 2, 7, 0.5, 1e30, -1e30, 2**62, "", "x", [], [0], {}, {"x": 1}]
+
+
+def damaged(data: bytes, random: np.random.Generator) -> bytes:
+    """Bytes that differ from `data` in one way that files get damaged."""
+    at = int(random.integers(len(data)))
+    kind = random.integers(6)
+    if kind == 0:
+        changed = bytearray(data)
+        for place in random.integers(len(data), size=random.integers(1, 9)):
+            changed[place] ^= 1 << int(random.integers(8))
+        return bytes(changed)
+    if kind == 1:
+        return data[:at]
+    if kind == 2:  # a power cut leaves a tail of zeros
+        return data[:at] + bytes(len(data) - at)
+    if kind == 3:
+        return data[:at] + random.bytes(int(random.integers(1, 40))) + data[at:]
+    if kind == 4:
+        return data[:at] + data[at + int(random.integers(1, 40)) :]
+    token = TOKENS[int(random.integers(len(TOKENS)))]
+    return data[:at] + token + data[at + len(token) + 1 :]
+
+
+def changes(data: bytes, count: int, seed: int) -> Iterator[bytes]:
+    random = np.random.default_rng(seed)
+    made = 0
+    while made < count:
+        changed = damaged(data, random)
+        if changed != data:
+            made += 1
+            yield changed
+
+
+def tell(what: str, outcomes: Counter[str]) -> None:
+    counts = ", ".join(f"{name} {count}" for name, count in sorted(outcomes.items()))
+    print(f"\n{what}: {sum(outcomes.values())} damaged files: {counts}")
+
+
+def test_no_damaged_file_of_a_bundle_is_ever_used(site: Site, tmp_path: Path) -> None:
+    path = site.copy_bundle(tmp_path / "bundle")
+    outcomes: Counter[str] = Counter()
+    for seed, name in enumerate(("backbone.tflite", "bank.tflite")):
+        file = current_version(path) / name
+        original = file.read_bytes()
+        for changed in changes(original, FILES_EACH["bundle"] // 2, seed):
+            file.write_bytes(changed)
+            with pytest.raises(EarpatchError) as failure:
+                open_bundle(path)
+            outcomes[type(failure.value).__name__] += 1
+        file.write_bytes(original)
+    assert open_bundle(path).manifest == site.open().manifest
+    tell("bundle", outcomes)
+
+
+def test_no_damaged_manifest_is_taken_for_another_one(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "version"
+    folder.mkdir()
+    source = current_version(site.bundle_path)
+    intact = read_manifest(source)
+    outcomes: Counter[str] = Counter()
+    for changed in changes((source / MANIFEST_FILE).read_bytes(), FILES_EACH["manifest"], 2):
+        (folder / MANIFEST_FILE).write_bytes(changed)
+        try:
+            assert read_manifest(folder) == intact
+        except EarpatchError as error:
+            outcomes[type(error).__name__] += 1
+        else:
+            outcomes["the same in other words"] += 1
+    assert outcomes["the same in other words"] < FILES_EACH["manifest"] / 4
+    tell("manifest", outcomes)
+
+
+def leaves(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    items = (
+        value.items() if isinstance(value, dict)
+        else enumerate(value) if isinstance(value, list) else ()
+    )  # fmt: skip
+    for key, inner in items:
+        yield (*path, key)
+        yield from leaves(inner, (*path, key))
+
+
+def test_absurd_manifests_under_their_own_id_are_clear_errors(site: Site, tmp_path: Path) -> None:
+    """One value replaced and the id made to fit: the bundle opens and runs, or is refused."""
+    path = site.copy_bundle(tmp_path / "bundle")
+    file = current_version(path) / MANIFEST_FILE
+    original = file.read_bytes()
+    places = list(leaves(json.loads(original)))
+    random = np.random.default_rng(3)
+    outcomes: Counter[str] = Counter()
+    while outcomes.total() < FILES_EACH["crafted"]:
+        content = json.loads(original)
+        *parents, last = places[int(random.integers(len(places)))]
+        inner = content
+        for key in parents:
+            inner = inner[key]
+        inner[last] = VALUES[int(random.integers(len(VALUES)))]
+        raw = json.dumps(content).encode()
+        with contextlib.suppress(msgspec.DecodeError, msgspec.EncodeError):
+            raw = msgspec.json.encode(msgspec.json.decode(raw, type=Manifest).with_id())
+        file.write_bytes(raw)
+        try:
+            detector = Detector(open_bundle(path), rate_hz=48_000)
+            detector.push(site.sound[:48_000])
+            detector.finish()
+        except EarpatchError as error:
+            outcomes[type(error).__name__] += 1
+        else:
+            outcomes["does no harm"] += 1
+    tell("crafted manifest", outcomes)
+
+
+def test_damaged_settings_are_clear_errors(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    outcomes: Counter[str] = Counter()
+    for changed in changes(CONFIG, FILES_EACH["settings"], 4):
+        path.write_bytes(changed)
+        try:
+            assert isinstance(load_settings(path), Settings)
+        except SettingsError as error:
+            outcomes["SettingsError" if str(path) in str(error) else "unnamed"] += 1
+        else:
+            outcomes["still settings"] += 1
+    assert not outcomes["unnamed"]
+    tell("settings", outcomes)
+
+
+def test_damaged_weights_are_clear_errors(tmp_path: Path) -> None:
+    program = state_dict(a=tensor((4, 6), (6, 1)), b=tensor((2, 3), (6, 2), 7))
+    intact = [archive(program), archive(program, method=zipfile.ZIP_DEFLATED), legacy(program)]
+    path = tmp_path / "weights.pt"
+    outcomes: Counter[str] = Counter()
+    for seed, data in enumerate(intact):
+        for changed in changes(data, -(-FILES_EACH["weights"] // len(intact)), 5 + seed):
+            path.write_bytes(changed)
+            try:
+                found = read_state_dict(path)
+            except WeightsError:
+                outcomes["WeightsError"] += 1
+            else:
+                assert all(isinstance(array, np.ndarray) for array in found.values())
+                outcomes["still tensors"] += 1
+    tell("weights", outcomes)
+
+
+def test_the_files_of_a_bundle_are_all_fuzzed_here() -> None:
+    assert set(FILES) == {"backbone.tflite", "bank.tflite", MANIFEST_FILE}
+    assert sum(FILES_EACH.values()) >= 5_000

@@ -1,0 +1,86 @@
+"""The service unit: it starts whatever happens, and never gives up."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNITS = sorted((Path(__file__).resolve().parents[1] / "systemd").glob("*.service"))
+VERIFY_S = 60.0
+SERVICE = pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
+
+
+def options(unit: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[method-assign,assignment]
+    parser.read_string(unit.read_text(encoding="utf-8"))
+    return parser
+
+
+def test_there_is_a_service_to_test() -> None:
+    assert [unit.name for unit in UNITS if unit.name == "earpatch.service"]
+
+
+@SERVICE
+def test_systemd_accepts_the_unit(unit: Path, tmp_path: Path) -> None:
+    """With ExecStart set to a program that exists here; all else stays as it is."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    copy = tmp_path / unit.name
+    text, changed = re.subn(r"(?m)^(Exec\w+)=\S+", r"\1=/bin/true", unit.read_text("utf-8"))
+    assert changed
+    copy.write_text(text)
+    done = subprocess.run(
+        [analyze, "verify", "--man=no", "--recursive-errors=yes", str(copy)],
+        capture_output=True, text=True, timeout=VERIFY_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert unit.name not in done.stderr  # not even a warning about an unknown key
+
+
+@SERVICE
+def test_systemd_restarts_the_service_however_it_ended_and_however_often(unit: Path) -> None:
+    """I01."""
+    found = options(unit)
+    assert found["Service"]["Restart"] == "always"
+    assert found["Unit"]["StartLimitIntervalSec"] == "0"
+    assert float(found["Service"]["RestartSec"].removesuffix("s")) >= 5
+
+
+@SERVICE
+def test_the_service_needs_no_sound_card_no_network_and_no_clock_to_start(unit: Path) -> None:
+    """I02, I03: the node itself waits for them."""
+    found = options(unit)["Unit"]
+    for key in ("Requires", "BindsTo", "Requisite", "BindTo", "PartOf"):
+        assert key not in found
+    assert ".device" not in unit.read_text("utf-8")
+    assert not [key for key in found if key.startswith(("Condition", "Assert"))]
+
+
+@SERVICE
+def test_what_the_service_waits_for_it_also_wants(unit: Path) -> None:
+    found = options(unit)["Unit"]
+    assert set(found.get("After", "").split()) == set(found.get("Wants", "").split())
+
+
+@SERVICE
+def test_the_service_needs_no_user_session(unit: Path) -> None:
+    """E07, E08."""
+    found = options(unit)
+    assert "/run/user" not in unit.read_text("utf-8")
+    assert found["Service"]["User"] not in {"", "root", "pi"}
+    assert "audio" in found["Service"]["SupplementaryGroups"].split()
+    assert found["Install"]["WantedBy"] == "multi-user.target"
+
+
+@SERVICE
+def test_the_service_may_write_only_where_its_state_lies(unit: Path) -> None:
+    found = options(unit)["Service"]
+    assert found["ProtectSystem"] == "strict"
+    assert found["StateDirectory"] == "earpatch"
