@@ -8,12 +8,12 @@ exactly (`edge.nearest`). All zero points are 0: the embedding's own cancels in 
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.errors import BundleError, RuntimeUnavailableError
-from edge.runtime import RuntimeName, make_interpreter
+from edge.errors import BundleError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,21 +27,91 @@ BUFFER_ALIGNMENT = 16
 FILE_IDENTIFIER = b"TFL3"
 
 
-def read_bank(model: bytes, *, runtime: RuntimeName = "auto") -> Int8Array:
+def read_bank(model: bytes) -> Int8Array:
     """The bank's rows, [rows, dimension] int8.
+
+    The flatbuffer is read here and not by a runtime: one of them crashes on a damaged file.
 
     Raises:
         BundleError: not a flatbuffer that holds a bank.
     """
     try:
-        interpreter, _ = make_interpreter(model, runtime=runtime)
-    except RuntimeUnavailableError as error:
-        raise BundleError(f"the memory bank can't be loaded: {error}") from None
-    for details in interpreter.get_tensor_details():
-        if details["name"] == WEIGHTS_NAME and details["dtype"] is np.int8:
-            rows: Int8Array = np.array(interpreter.get_tensor(details["index"]))
-            return rows
-    raise BundleError("the memory bank's flatbuffer holds no int8 tensor named 'bank'")
+        rows = _find_weights(model)
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        raise BundleError(f"the memory bank's flatbuffer is damaged ({error})") from None
+    if rows is None:
+        raise BundleError("the memory bank's flatbuffer holds no int8 tensor named 'bank'")
+    return rows
+
+
+def _find_weights(model: bytes) -> Int8Array | None:
+    if model[4:8] != FILE_IDENTIFIER:
+        raise ValueError("it does not begin as a TFLite file does")
+    root = _Table(model, _unpack("<I", model, 0))
+    (graph, *_) = root.tables(_MODEL_SUBGRAPHS)
+    buffers = root.tables(_MODEL_BUFFERS)
+    for tensor in graph.tables(_GRAPH_TENSORS):
+        if tensor.data(_TENSOR_NAME) != WEIGHTS_NAME.encode():
+            continue
+        shape = np.frombuffer(tensor.data(_TENSOR_SHAPE, width=4), "<i4")
+        values = np.frombuffer(buffers[tensor.number(_TENSOR_BUFFER)].data(_BUFFER_DATA), np.int8)
+        return values.reshape([int(n) for n in shape]).copy() if min(shape) > 0 else None
+    return None
+
+
+# Where the schema of TFLite keeps these fields in a table's directory.
+_MODEL_SUBGRAPHS, _MODEL_BUFFERS = 8, 12
+_GRAPH_TENSORS, _TENSOR_SHAPE, _TENSOR_BUFFER, _TENSOR_NAME = 4, 4, 8, 10
+_BUFFER_DATA = 4
+
+
+class _Table:
+    """One table of a flatbuffer, read with every bound checked."""
+
+    def __init__(self, data: bytes, position: int) -> None:
+        self._data, self._position = data, position
+        self._directory = position - _unpack("<i", data, position)
+
+    def number(self, field: int) -> int:
+        """An unsigned 32-bit field; 0 when absent."""
+        at = self._at(field)
+        return _unpack("<I", self._data, at) if at else 0
+
+    def data(self, field: int, *, width: int = 1) -> bytes:
+        """The raw content of a vector or a string whose elements have `width` bytes."""
+        start, count = self._vector(field)
+        content = self._data[start : start + count * width]
+        if len(content) != count * width:
+            raise ValueError("it ends too early")
+        return content
+
+    def tables(self, field: int) -> list[_Table]:
+        """A vector of tables."""
+        start, count = self._vector(field)
+        if start + 4 * count > len(self._data):
+            raise ValueError("it ends too early")
+        places = range(start, start + 4 * count, 4)
+        return [_Table(self._data, at + _unpack("<I", self._data, at)) for at in places]
+
+    def _vector(self, field: int) -> tuple[int, int]:
+        at = self._at(field)
+        if not at:
+            return 0, 0
+        start = at + _unpack("<I", self._data, at)
+        return start + 4, _unpack("<I", self._data, start)
+
+    def _at(self, field: int) -> int:
+        if field + 2 > _unpack("<H", self._data, self._directory):
+            return 0
+        offset = _unpack("<H", self._data, self._directory + field)
+        return self._position + offset if offset else 0
+
+
+def _unpack(form: str, data: bytes, position: int) -> int:
+    if position < 0:
+        raise ValueError("it points before its beginning")
+    (value,) = struct.unpack_from(form, data, position)
+    return int(value)
 
 
 def write_bank(rows: Int8Array, scale: float) -> bytes:

@@ -120,7 +120,7 @@ def open_bundle(path: Path, *, runtime: RuntimeName = "auto") -> Bundle:
     backbone = Backbone(model, manifest.backbone, runtime=runtime)
     if (backbone.input, backbone.output) != (manifest.backbone_input, manifest.backbone_output):
         raise BundleError(f"{folder}: the backbone's quantisation is not what the manifest says")
-    rows = read_bank(bank_model, runtime=runtime)
+    rows = read_bank(bank_model)
     if rows.shape != (manifest.bank.rows, manifest.bank.dimension):
         raise BundleError(
             f"{folder}: the bank is {list(rows.shape)}, "
@@ -139,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
     raw = _read(path)
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BundleError(f"{path}: not a bundle's manifest ({error})") from None
     if manifest.with_id().bundle_id != manifest.bundle_id:
         raise BundleError(
@@ -161,12 +161,26 @@ def _check_consistent(path: Path, manifest: Manifest) -> None:
         "mel_bands": info.mel_bands != manifest.front_end.mel_bands
         or info.mel_bands % max(1, info.grid_rows) != 0,
         "window_frames": info.window_frames % max(1, info.grid_columns) != 0
-        or info.grid_columns <= 2 * info.context_columns,
+        or not 0 <= 2 * info.context_columns < info.grid_columns,
+        "front_end": not _is_possible(manifest.front_end),
         "files": not {BACKBONE_FILE, BANK_FILE} <= set(manifest.files),
     }
     wrong = [name for name, is_wrong in problems.items() if is_wrong]
     if wrong:
         raise BundleError(f"{path}: inconsistent in {', '.join(wrong)}. Run 'earpatch calibrate'")
+
+
+def _is_possible(front_end: FrontEnd) -> bool:
+    numbers = msgspec.structs.astuple(front_end)
+    return (
+        all(map(math.isfinite, numbers))
+        and front_end.sample_rate_hz > 0
+        and 0 < front_end.hop_length <= front_end.frame_length <= front_end.fft_size
+        and front_end.mel_bands > 0
+        and 0 <= front_end.low_hz < front_end.high_hz <= front_end.sample_rate_hz / 2
+        and front_end.power_floor > 0
+        and front_end.log_scale > 0
+    )
 
 
 def _is_sound(scale: Scale, rows: int) -> bool:
@@ -193,14 +207,20 @@ def _read_verified(folder: Path, name: str, manifest: Manifest) -> bytes:
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
-        raise BundleError(f"{path}: missing. A bundle is made by 'earpatch calibrate' or 'convert'")
-    size = path.stat().st_size
-    if size == 0:
+    try:
+        if not path.is_file():
+            raise BundleError(
+                f"{path}: missing. A bundle is made by 'earpatch calibrate' or 'convert'"
+            )
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise BundleError(f"{path}: {size} bytes are more than a bundle's file can have")
+        data = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: can't be read ({error.strerror or error})") from None
+    if not data:
         raise BundleError(f"{path}: the file is empty (0 bytes). Copy the bundle again")
-    if size > MAX_FILE_BYTES:
-        raise BundleError(f"{path}: {size} bytes are more than a bundle's file can have")
-    return path.read_bytes()
+    return data
 
 
 def embedding_scale(manifest: Manifest) -> np.float32:

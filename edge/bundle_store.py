@@ -19,6 +19,8 @@ from edge.errors import BundleError
 
 FILES = ("backbone.tflite", "bank.tflite", "manifest.json")
 CURRENT, VERSIONS = "current", "versions"
+KEPT = "plain-"  # a bundle that came as plain files, kept as a version
+LEFTOVER = ".writing-"  # what a power cut may leave behind begins with this
 
 
 def current_version(path: Path) -> Path:
@@ -41,6 +43,11 @@ def current_version(path: Path) -> Path:
     return path
 
 
+def _is_ours(entry: Path) -> bool:
+    """What this module writes, an unfinished write's leftovers included."""
+    return entry.name in {*FILES, CURRENT, VERSIONS} or entry.name.startswith(LEFTOVER)
+
+
 def holds_bundle(path: Path) -> bool:
     """Whether there is a bundle, whole or not, at this path."""
     return (path / CURRENT).is_symlink() or any((path / name).exists() for name in FILES)
@@ -61,13 +68,14 @@ def write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
 def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
     if path.exists() and not path.is_dir():
         raise BundleError(f"{path}: is a file; a bundle is a folder")
-    if path.is_dir() and any(path.iterdir()) and not holds_bundle(path):
+    if path.is_dir() and not all(map(_is_ours, path.iterdir())):
         raise BundleError(f"{path}: holds other files; choose a new folder for the bundle")
     versions = path / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path, versions)
     _keep_plain_files(path, versions)
     target = versions / name
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=versions) as scratch:
+    with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=versions) as scratch:
         staged = Path(scratch) / name
         staged.mkdir()
         for file_name, data in files.items():
@@ -82,23 +90,44 @@ def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
     return target
 
 
+def _remove_leftovers(path: Path, versions: Path) -> None:
+    """What an earlier write did not live to finish."""
+    for folder in (path, versions):
+        for entry in folder.glob(f"{LEFTOVER}*"):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+
 def _keep_plain_files(path: Path, versions: Path) -> None:
-    """A bundle of plain files becomes a version of its own before anything replaces it."""
-    if (path / CURRENT).is_symlink() or not any((path / name).is_file() for name in FILES):
+    """A bundle of plain files becomes a version of its own before anything replaces it.
+
+    A copy that followed the links has a real folder named `current`, with the same files.
+    """
+    current = path / CURRENT
+    if current.is_symlink():
         return
-    kept = versions / "before-versions"
-    kept.mkdir(exist_ok=True)
-    for name in FILES:
-        if (path / name).is_file() and not (path / name).is_symlink():
-            shutil.copy2(path / name, kept / name)
-    _switch(path / CURRENT, kept.relative_to(path))
+    if current.is_dir():
+        shutil.rmtree(current)
+    plain = [path / name for name in FILES if (path / name).is_file()]
+    if not plain:
+        return
+    number = sum(1 for _ in versions.glob(f"{KEPT}*"))
+    kept = versions / f"{KEPT}{number}"
+    kept.mkdir()
+    for file in plain:
+        _write_durably(kept / file.name, file.read_bytes())
+    _sync_folder(kept)
+    _sync_folder(versions)
+    _switch(current, kept.relative_to(path))
 
 
 def _switch(link: Path, target: Path) -> None:
     """Make `link` point to `target`, replacing whatever is there in one step."""
     if link.is_symlink() and link.readlink() == target:
         return
-    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh = link.with_name(f"{LEFTOVER}{link.name}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)

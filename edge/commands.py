@@ -102,10 +102,11 @@ def _print_verdict(scored: Scored) -> None:
 
 def _listen(arguments: argparse.Namespace) -> int:
     from edge.listen import print_events  # noqa: PLC0415
-    from edge.settings import broker_address  # noqa: PLC0415
+    from edge.messages import event_topic  # noqa: PLC0415
+    from edge.settings import broker_address, topic_prefix  # noqa: PLC0415
 
     prefix = arguments.topic.removesuffix("/")
-    topic = "#" if prefix == "#" else f"{prefix}/+/event"
+    topic = prefix if prefix == "#" else event_topic(topic_prefix(prefix), "+")
     address = broker_address(arguments.url)
     print_events(address, topic, count=arguments.count, seconds=arguments.seconds)
     return 0

@@ -42,7 +42,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def sounds_like(self) -> str:
         """One word for a person."""
-        return word_for(self.end_s - self.start_s, self.low_hz, self.high_hz)
+        return word_for(round(self.end_s - self.start_s, 3), self.low_hz, self.high_hz)
 
 
 SHORT_S = 0.4

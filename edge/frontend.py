@@ -114,11 +114,11 @@ class LogMel:
 
     def pull(self, frames: int) -> FloatArray:
         """Exactly `frames` frames, [frames, mel_bands]; ask `samples_for` first."""
+        if missing := self.samples_for(frames):
+            raise ValueError(f"{frames} frames need {missing} more samples")
         self._start()
         hop = self.front_end.hop_length
         used = (frames - 1) * hop + self.front_end.frame_length + 1
-        if len(self._samples) < used:
-            raise ValueError(f"{frames} frames need {used} samples, {len(self._samples)} are here")
         out = self._transform(self._samples[:used])
         self._samples = self._samples[frames * hop :]
         return out

@@ -12,11 +12,12 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.errors import DeliveryError
-from edge.messages import EventMessage, describe
+from edge.messages import EVENT_SUFFIX, EventMessage, describe, printable
 from edge.mqtt import KEEPALIVE_S, reason_unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from edge.settings import BrokerAddress
 
@@ -68,10 +69,7 @@ class EventSubscriber:
                 payload = self._messages.get(timeout=WAIT_S)
             except queue.Empty:
                 continue
-            try:
-                yield msgspec.json.decode(payload, type=EventMessage)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                yield f"a message that is not an event ({error}): {payload[:60]!r}"
+            yield _decode(payload)
 
     def _unreachable(self) -> str | None:
         reason = reason_unreachable(self._address)
@@ -82,8 +80,11 @@ class EventSubscriber:
     ) -> None:
         if reason.is_failure:
             self._refusal = f"refuses the connection: {reason}"
-        else:
+            return
+        try:
             client.subscribe(self._topic, qos=1)
+        except ValueError:
+            self._refusal = f"{self._topic!r} is not a topic that can be subscribed to"
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _p: Any
@@ -94,7 +95,23 @@ class EventSubscriber:
             self._subscribed.set()
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._messages.put(bytes(message.payload))
+        if message.topic.endswith(EVENT_SUFFIX):
+            self._messages.put(bytes(message.payload))
+
+
+def _decode(payload: bytes) -> EventMessage | str:
+    """Anybody may publish anything."""
+    try:
+        event = msgspec.json.decode(payload, type=EventMessage)
+        local_clock(event.reported_utc)
+    except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
+        return printable(f"a message that is not an event ({error}): {payload[:60]!r}")
+    return event
+
+
+def local_clock(moment: datetime) -> str:
+    """The time of day, here."""
+    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def print_events(
@@ -114,5 +131,5 @@ def print_events(
                 print(event, flush=True)
                 continue
             received += 1
-            print(describe(event, f"{event.reported_utc.astimezone():%H:%M:%S}"), flush=True)
+            print(describe(event, local_clock(event.reported_utc)), flush=True)
     return received

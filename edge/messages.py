@@ -8,6 +8,7 @@ import msgspec
 
 SCHEMA = "earpatch.event/1"
 ONLINE, OFFLINE = b"online", b"offline"
+EVENT_SUFFIX = "/event"
 
 
 class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +32,7 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 def event_topic(prefix: str, node: str) -> str:
     """Where a node's events go."""
-    return f"{prefix}/{node}/event"
+    return f"{prefix}/{node}{EVENT_SUFFIX}"
 
 
 def availability_topic(prefix: str, node: str) -> str:
@@ -41,7 +42,13 @@ def availability_topic(prefix: str, node: str) -> str:
 
 def describe(event: EventMessage, clock: str) -> str:
     """One line, as a person would read it."""
+    node, word = printable(event.node), printable(event.sounds_like)
     return (
-        f"{clock} {event.node}  {event.sounds_like} {event.start_s:.1f}-{event.end_s:.1f} s, "
+        f"{clock} {node}  {word} {event.start_s:.1f}-{event.end_s:.1f} s, "
         f"{event.low_hz / 1000:.1f}-{event.high_hz / 1000:.1f} kHz, score {event.score:.2f}"
     )
+
+
+def printable(text: str) -> str:
+    """Text from the network without what would steer a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -7,6 +7,7 @@ restart the outbox does. A subscriber may see an event twice, with the same sequ
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import socket
@@ -31,6 +32,8 @@ RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 30
 PROBE_TIMEOUT_S = 3.0
 REPEAT_LOG_S = 300.0
 POLL_S = 0.05
+HURRIED_DRAIN_S = 1.0
+GOODBYE_TIMEOUT_S = 1.0
 
 
 class Publisher:
@@ -51,6 +54,7 @@ class Publisher:
         self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._in_flight: dict[int, int] = {}  # message id -> sequence
         self._sent_up_to = 0
+        self._greeting: int | None = None
         self._complaint = _Complaint()
         self._client = self._make_client(node)
 
@@ -74,16 +78,22 @@ class Publisher:
             return
         room = MAX_IN_FLIGHT - len(self._in_flight)
         for waiting in self._outbox.after(self._sent_up_to, room) if room > 0 else ():
+            # Whatever publish() says of the link, paho has the message now and will send it.
             sent = self._client.publish(self._topic, waiting.payload, qos=1)
-            if sent.rc != paho.MQTT_ERR_SUCCESS:
-                return
             self._in_flight[sent.mid] = waiting.sequence
             self._sent_up_to = waiting.sequence
 
-    def drain(self, timeout_s: float) -> int:
-        """Send until nothing waits or the time is up; returns how many events still wait."""
+    def drain(self, timeout_s: float, stop: threading.Event | None = None) -> int:
+        """Send until nothing waits or the time is up; returns how many events still wait.
+
+        Once `stop` is set, at most `HURRIED_DRAIN_S` more.
+        """
         deadline = time.monotonic() + timeout_s
+        hurried = False
         while (remaining := len(self._outbox)) and time.monotonic() < deadline:
+            if stop is not None and stop.is_set() and not hurried:
+                hurried = True
+                deadline = min(deadline, time.monotonic() + HURRIED_DRAIN_S)
             self.pump()
             time.sleep(POLL_S)
         return remaining
@@ -92,7 +102,9 @@ class Publisher:
         """Say goodbye: `offline` first, since a clean disconnect discards the will."""
         if self._connected.is_set():
             goodbye = self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
-            goodbye.wait_for_publish(timeout=1.0)
+            # The link may have died a moment ago; then the broker publishes the will instead.
+            with contextlib.suppress(RuntimeError, ValueError):
+                goodbye.wait_for_publish(timeout=GOODBYE_TIMEOUT_S)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -116,8 +128,9 @@ class Publisher:
         if reason.is_failure:
             self._complaint.say(f"{self._address} refuses the connection: {reason}")
             return
-        client.publish(self._availability, ONLINE, qos=1, retain=True)
-        self._connected.set()
+        # Events may be sent when this is acknowledged: by then paho has sent again what was in
+        # flight before, and nothing newer overtakes it.
+        self._greeting = client.publish(self._availability, ONLINE, qos=1, retain=True).mid
         self._complaint.clear(f"connected to {self._address}")
 
     def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
@@ -135,6 +148,8 @@ class Publisher:
     def _on_publish(
         self, _client: paho.Client, _data: Any, mid: int, _reason: Any, _p: Any
     ) -> None:
+        if mid == self._greeting:
+            self._connected.set()
         self._acknowledged.put(mid)
 
 
@@ -162,7 +177,7 @@ def reason_unreachable(address: BrokerAddress) -> str:
     try:
         with socket.create_connection((address.host, address.port), PROBE_TIMEOUT_S):
             return "it answers on TCP, but not with MQTT"
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
         return f"the name {address.host!r} is not known to DNS"
     except TimeoutError:
         return "no answer (timed out)"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,26 +66,26 @@ class Node:
 
     def run(self, stop: threading.Event) -> int:
         """Score until the end; events on disk first, then to the broker."""
-        self._publisher.start()
-        try:
-            events = self._listen(stop)
-            self._drain(stop)
-        finally:
-            self._publisher.stop()
-            self._outbox.close()
+        with contextlib.closing(self._outbox):
+            self._publisher.start()
+            try:
+                events = self._listen(stop)
+                self._drain(stop)
+            finally:
+                self._publisher.stop()
         return events
 
     def _listen(self, stop: threading.Event) -> int:
         events = 0
-        with Capture(self._source) as capture:
-            while not stop.is_set():
-                samples = capture.read()
-                if samples is None:
-                    break
-                if len(samples):
-                    events += self._report(self._detector.push(samples))
-                self._publisher.pump()
-        return events + self._report(self._detector.finish())
+        try:
+            with Capture(self._source) as capture:
+                while not stop.is_set() and (samples := capture.read()) is not None:
+                    if len(samples):
+                        events += self._report(self._detector.push(samples))
+                    self._publisher.pump()
+        finally:  # a source that fails doesn't take an open event with it
+            events += self._report(self._detector.finish())
+        return events
 
     def _report(self, findings: Findings) -> int:
         for event in findings.events:
@@ -108,12 +108,7 @@ class Node:
         )
 
     def _drain(self, stop: threading.Event) -> None:
-        timeout_s = (
-            min(1.0, self._settings.mqtt.drain_s)
-            if stop.is_set()
-            else (self._settings.mqtt.drain_s)
-        )
-        remaining = self._publisher.drain(timeout_s)
+        remaining = self._publisher.drain(self._settings.mqtt.drain_s, stop)
         if remaining:
             reason = self._publisher.trouble or f"{self._settings.mqtt.url} did not acknowledge"
             raise DeliveryError(
@@ -121,7 +116,7 @@ class Node:
             )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _stop_on_signals(stop: threading.Event) -> Iterator[threading.Event]:
     """SIGTERM and SIGINT set `stop`; elsewhere than in the main thread there are none to catch."""
     if threading.current_thread() is not threading.main_thread():

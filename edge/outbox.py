@@ -5,6 +5,7 @@ SQLite in WAL mode with synchronous=FULL: an event that `put` returned for survi
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import msgspec
 from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 FILE_NAME = "outbox.sqlite"
@@ -29,56 +31,85 @@ class Waiting(msgspec.Struct, frozen=True):
 class Outbox:
     """A queue on disk, oldest first. Used from one thread.
 
+    Args:
+        state_dir: the folder of the file.
+
     Raises:
-        EarpatchError: the folder can't be written, or the file is no outbox.
+        EarpatchError: also from every method: the folder can't be written, the disk is full, or
+            the file is damaged or no outbox.
     """
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / FILE_NAME
-        try:
+        with self._explained():
             state_dir.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None
             )
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS events "
-                "(sequence INTEGER PRIMARY KEY AUTOINCREMENT, payload BLOB NOT NULL)"
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise EarpatchError(
-                f"{self.path}: events can't be kept there ({error}); check [node] state_dir"
-            ) from None
+        try:
+            with self._explained():
+                self._prepare()
+        except EarpatchError:
+            self._database.close()
+            raise
 
     def __len__(self) -> int:
-        (count,) = self._database.execute("SELECT COUNT(*) FROM events").fetchone()
-        return int(count)
+        with self._explained():
+            (count,) = self._database.execute("SELECT COUNT(*) FROM events").fetchone()
+            return int(count)
 
     def next_sequence(self) -> int:
         """The sequence number that the next event will get; never used before."""
-        row = self._database.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
-        ).fetchone()
-        return 1 + (int(row[0]) if row else 0)
+        with self._explained():
+            row = self._database.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
+            ).fetchone()
+            return 1 + (int(row[0]) if row else 0)
 
     def put(self, payload: bytes) -> int:
         """Keep an event; on disk when this returns."""
-        cursor = self._database.execute("INSERT INTO events (payload) VALUES (?)", (payload,))
-        return int(cursor.lastrowid or 0)
+        with self._explained():
+            cursor = self._database.execute("INSERT INTO events (payload) VALUES (?)", (payload,))
+            return int(cursor.lastrowid or 0)
 
     def after(self, sequence: int, limit: int) -> list[Waiting]:
         """At most `limit` waiting events with a larger sequence number, oldest first."""
-        rows = self._database.execute(
-            "SELECT sequence, payload FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
-            (sequence, limit),
-        )
-        return [Waiting(*row) for row in rows]
+        with self._explained():
+            rows = self._database.execute(
+                "SELECT sequence, payload FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+                (sequence, limit),
+            )
+            return [Waiting(*row) for row in rows]
 
     def delete(self, sequence: int) -> None:
         """The broker has this one."""
-        self._database.execute("DELETE FROM events WHERE sequence = ?", (sequence,))
+        with self._explained():
+            self._database.execute("DELETE FROM events WHERE sequence = ?", (sequence,))
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+
+    def _prepare(self) -> None:
+        execute = self._database.execute
+        (verdict,) = execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise sqlite3.DatabaseError(verdict)
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=FULL")
+        execute(
+            "CREATE TABLE IF NOT EXISTS events "
+            "(sequence INTEGER PRIMARY KEY AUTOINCREMENT, payload BLOB NOT NULL)"
+        )
+        execute("SELECT sequence, payload FROM events LIMIT 1")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, sqlite3.Error) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise EarpatchError(
+                f"{self.path}: events can't be kept there ({reason}); check [node] state_dir. "
+                "A damaged outbox may be moved away: the node makes a new one"
+            ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +21,10 @@ SUFFIXES = (".wav", ".flac", ".ogg")
 BLOCK_FRAMES = 65_536
 # A writer that can't seek back (a pipe, or `arecord` cut short) leaves a length near these bounds.
 UNKNOWN_WAV_LENGTH = 0x7FFF_0000
+OGG_HEADER_BYTES = 27
+OGG_PAGE, OGG_END_OF_STREAM, OGG_LARGEST_PAGE = b"OggS", 0x04, 65_307  # RFC 3533
+RF64_UNKNOWN = 0xFFFF_FFFF  # the real length is in the ds64 chunk
+MAX_SAMPLE = 1e6  # floats may go beyond full scale, or hold integers, but not this
 MIN_RATE_HZ, MAX_RATE_HZ = 4_000, 384_000
 
 
@@ -66,7 +70,7 @@ def recording_info(path: Path) -> RecordingInfo:
         raise RecordingError(
             f"{path}: sampled at {info.rate_hz} Hz, not at {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz"
         )
-    _refuse_truncated_wav(path)
+    _refuse_truncated(path)
     if info.frames <= 0:
         raise RecordingError(f"{path}: the recording holds no sound (0 samples)")
     return info
@@ -133,32 +137,67 @@ def find_recordings(folder: Path) -> list[Path]:
 
 def _mono(block: FloatArray, info: RecordingInfo, received: int) -> FloatArray:
     mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-    if not np.isfinite(mono).all():
+    if not (np.abs(mono) <= MAX_SAMPLE).all():
+        kind = "too large for any sound" if np.isfinite(mono).all() else "not numbers"
         at_s = received / info.rate_hz
-        raise RecordingError(f"{info.path}: samples that are not numbers before {at_s:.1f} s")
+        raise RecordingError(f"{info.path}: samples that are {kind} before {at_s:.1f} s")
     return np.ascontiguousarray(mono)
 
 
-def _refuse_truncated_wav(path: Path) -> None:
-    """Libsndfile shortens a truncated WAV in silence, so compare the header with the file."""
+def _refuse_truncated(path: Path) -> None:
+    """Libsndfile shortens a truncated WAV or OGG in silence, so look at the file itself.
+
+    Raises:
+        RecordingError: less is there than the header promises, or the last page is missing.
+    """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        size = path.stat().st_size
         head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return
-        position = 12
-        while len(chunk := file.read(8)) == 8:  # noqa: PLR2004  (id and length, 4 bytes each)
-            length = int.from_bytes(chunk[4:8], "little")
-            position += 8
-            if chunk[:4] == b"data":
-                if position + length > size and length < UNKNOWN_WAV_LENGTH:
-                    raise RecordingError(
-                        f"{path}: truncated; the header promises {length} bytes of sound, "
-                        f"{max(0, size - position)} are there. Copy the file again"
-                    )
-                return
-            position += length + length % 2
-            file.seek(position)
+        if head[:4] in _RIFF_ORDERS and head[8:12] == b"WAVE":
+            start, promised = _wav_promise(file, _RIFF_ORDERS[head[:4]])
+            if start + promised > size:
+                raise RecordingError(
+                    f"{path}: truncated; the header promises {promised} bytes of sound, "
+                    f"{max(0, size - start)} are there. Copy the file again"
+                )
+        elif head[:4] == OGG_PAGE and not _ogg_ends(file, size):
+            raise RecordingError(f"{path}: truncated; its last page is missing. Copy it again")
+
+
+_RIFF_ORDERS: dict[bytes, Literal["little", "big"]] = {
+    b"RIFF": "little",
+    b"RF64": "little",
+    b"RIFX": "big",
+}
+
+
+def _wav_promise(file: BinaryIO, order: Literal["little", "big"]) -> tuple[int, int]:
+    """Where the sound begins and how many bytes it has, by the header; 0 when that doesn't know."""
+    position, large = 12, 0
+    while len(chunk := file.read(8)) == 8:  # noqa: PLR2004  (id and length, 4 bytes each)
+        length = int.from_bytes(chunk[4:8], order)
+        position += 8
+        if chunk[:4] == b"ds64":
+            large = int.from_bytes(file.read(16)[8:], order)
+        if chunk[:4] == b"data":
+            known = large if length == RF64_UNKNOWN else length
+            return position, known if large or length < UNKNOWN_WAV_LENGTH else 0
+        position += length + length % 2
+        file.seek(position)
+    return 0, 0
+
+
+def _ogg_ends(file: BinaryIO, size: int) -> bool:
+    """Whether the last page says that it is the last, and is whole."""
+    file.seek(max(0, size - OGG_LARGEST_PAGE))
+    tail = file.read()
+    last = tail.rfind(OGG_PAGE)
+    page = tail[last:]
+    if last < 0 or len(page) < OGG_HEADER_BYTES:
+        return False
+    segments = page[OGG_HEADER_BYTES : OGG_HEADER_BYTES + page[OGG_HEADER_BYTES - 1]]
+    length = OGG_HEADER_BYTES + page[OGG_HEADER_BYTES - 1] + sum(segments)
+    return bool(page[5] & OGG_END_OF_STREAM) and len(page) >= length
 
 
 def _reason(error: Exception) -> str:

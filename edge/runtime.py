@@ -55,15 +55,28 @@ def make_interpreter(
             with _without_chatter():
                 interpreter = module.Interpreter(model_content=model, num_threads=threads)
                 interpreter.allocate_tensors()
-        except (ImportError, AttributeError, ValueError, RuntimeError) as error:
+        except _FAILURES as error:
             first_line = next(iter(str(error).splitlines()), type(error).__name__)
             failures.append(f"{name}: {first_line}")
             continue
-        return interpreter, RuntimeInfo(name, metadata.version(distribution))
+        return interpreter, RuntimeInfo(name, _version(distribution))
     raise RuntimeUnavailableError(
-        "no TFLite runtime could load the backbone (" + "; ".join(failures) + "). "
+        "no TFLite runtime could load the model (" + "; ".join(failures) + "). "
         "Install tflite-runtime with numpy<2 (Python up to 3.11) or ai-edge-litert"
     )
+
+
+# What a runtime was seen to raise when it was built for another numpy, misses a library, or
+# meets a model that it doesn't know.
+_FAILURES = (ImportError, AttributeError, ValueError, RuntimeError, SystemError, OSError)
+
+
+def _version(distribution: str) -> str:
+    """The installed version; a runtime may have come under another distribution's name."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from edge.detector import Detector
-from edge.errors import RecordingError
+from edge.errors import EarpatchError, RecordingError
 from edge.events import Event
 from edge.recording import read_blocks, recording_info
 
@@ -76,15 +76,21 @@ def save_map(scored: Scored, folder: Path) -> Path:
     """Write `<stem>.npz`: `map` and `evidence` [T, F], `time_edges_s` [T + 1], `freq_edges_hz`.
 
     Rows above the recording's own Nyquist frequency are not in it.
+
+    Raises:
+        EarpatchError: it can't be written.
     """
     target = folder / f"{Path(scored.verdict.path).stem}.npz"
-    np.savez_compressed(
-        target,
-        map=scored.distances,
-        evidence=scored.evidence,
-        time_edges_s=scored.time_edges_s,
-        freq_edges_hz=scored.freq_edges_hz,
-    )
+    try:
+        np.savez_compressed(
+            target,
+            map=scored.distances,
+            evidence=scored.evidence,
+            time_edges_s=scored.time_edges_s,
+            freq_edges_hz=scored.freq_edges_hz,
+        )
+    except OSError as error:
+        raise EarpatchError(f"{target}: can't be written ({error.strerror or error})") from None
     return target
 
 

@@ -6,12 +6,13 @@ import difflib
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from edge.errors import SettingsError
+from edge.messages import printable
 from edge.runtime import RuntimeName
 
 if sys.version_info >= (3, 11):
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=64)]
-Text = Annotated[str, Meta(min_length=1)]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z", max_length=64)]
+PathText = Annotated[str, Meta(pattern=r"^[^\x00]+\Z", max_length=4_096)]
+Prefix = Annotated[str, Meta(pattern=r"^[^#+/\x00-\x1f]+(/[^#+/\x00-\x1f]+)*\Z", max_length=512)]
 Rate = Annotated[int, Meta(ge=4_000, le=384_000)]
 
 
@@ -36,20 +38,20 @@ class NodeSettings(_Section, frozen=True):
     """[node]."""
 
     id: Name  # letters, digits, '.', '_' and '-': it becomes a level of the MQTT topic
-    state_dir: Text = "/var/lib/earpatch"  # events wait here until the broker has them
+    state_dir: PathText = "/var/lib/earpatch"  # events wait here until the broker has them
 
 
 class BundleSettings(_Section, frozen=True):
     """[bundle]."""
 
-    path: Text
+    path: PathText
     runtime: RuntimeName = "auto"
 
 
 class RecordingSource(_Section, frozen=True, tag="file", tag_field="kind"):
     """[source] kind = "file": a recording, at real speed or as fast as it goes."""
 
-    path: Text
+    path: PathText
     realtime: bool = False
 
 
@@ -64,8 +66,8 @@ class StdinSource(_Section, frozen=True, tag="stdin", tag_field="kind"):
 class MqttSettings(_Section, frozen=True):
     """[mqtt]."""
 
-    url: Text = "mqtt://127.0.0.1:1883"
-    topic_prefix: Annotated[str, Meta(pattern=r"^[^#+/\x00]+(/[^#+/\x00]+)*$")] = "earpatch"
+    url: Annotated[str, Meta(max_length=512)] = "mqtt://127.0.0.1:1883"
+    topic_prefix: Prefix = "earpatch"
     drain_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0  # wait for the broker when sound ends
 
     @property
@@ -101,21 +103,37 @@ def broker_address(url: str) -> BrokerAddress:
     """Host and port of an `mqtt://` URL.
 
     Raises:
-        SettingsError: another scheme, no host, a port out of range, or a password in the URL.
+        SettingsError: another scheme, no possible host, a port out of range, or a password, which
+            is not repeated.
     """
     example = "write it like mqtt://192.168.1.10:1883"
+    if "@" in url:
+        raise SettingsError(f"mqtt.url can't hold a user name or a password yet; {example}")
     try:
         parts = urlsplit(url)
         port = DEFAULT_MQTT_PORT if parts.port is None else parts.port
-    except ValueError as error:
+        host = parts.hostname or ""
+        host.encode("idna")
+    except (ValueError, UnicodeError) as error:
         raise SettingsError(f"mqtt.url {url!r}: {error}; {example}") from None
-    if parts.scheme != "mqtt" or not parts.hostname or port == 0 or _has_more(parts):
+    more = parts.path not in {"", "/"} or parts.query or parts.fragment
+    if parts.scheme != "mqtt" or not host.strip(".") or port == 0 or more or " " in host:
         raise SettingsError(f"mqtt.url {url!r}: not a broker's address; {example}")
-    return BrokerAddress(parts.hostname, port)
+    return BrokerAddress(host, port)
 
 
-def _has_more(parts: SplitResult) -> bool:
-    return parts.path not in {"", "/"} or bool(parts.query or parts.fragment or parts.username)
+def topic_prefix(text: str) -> str:
+    """A topic prefix from a command line.
+
+    Raises:
+        SettingsError: empty, too long, or with wildcards.
+    """
+    try:
+        return msgspec.convert(text, Prefix)
+    except msgspec.ValidationError:
+        raise SettingsError(
+            f"topic {text!r}: not a prefix like site/area/line (no '#', no '+', no empty level)"
+        ) from None
 
 
 def load_settings(path: Path) -> Settings:
@@ -130,16 +148,23 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise SettingsError(f"{path}: can't be read ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # TOMLDecodeError and UnicodeDecodeError among them
+        raise SettingsError(f"{path}: not TOML: {_one_line(error)}") from None
     try:
         settings = msgspec.convert(raw, Settings)
         broker_address(settings.mqtt.url)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {_explain(str(error), raw)}") from None
+        raise SettingsError(f"{path}: {printable(_explain(str(error), raw))}") from None
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     return _with_absolute_paths(settings, path.parent)
+
+
+def _one_line(error: Exception) -> str:
+    return printable(next(iter(str(error).splitlines()), type(error).__name__))
 
 
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
@@ -174,11 +199,13 @@ def _explain(message: str, raw: dict[str, Any]) -> str:
 
 def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
     sources = {"file": RecordingSource, "stdin": StdinSource}
+    source = raw.get("source")
+    kind = str(source.get("kind")) if isinstance(source, dict) else "file"
     sections: dict[str, Any] = {
         "": Settings,
         "node": NodeSettings,
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
-        "source": sources.get(str(raw.get("source", {}).get("kind")), RecordingSource),
+        "source": sources.get(kind, RecordingSource),
     }
     yield from sections[section].__struct_fields__ if section in sections else ()

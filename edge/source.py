@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from edge.errors import EarpatchError, RecordingError
-from edge.recording import read_blocks, recording_info
+from edge.recording import MAX_SAMPLE, read_blocks, recording_info
 from edge.ring import SampleRing
 from edge.settings import RecordingSource, StdinSource
 
@@ -102,8 +102,10 @@ class PcmReader:
 
     def _decode(self, data: bytes) -> FloatArray:
         frames = np.frombuffer(data, self._dtype).reshape(-1, self._channels)
-        mono = frames.mean(axis=1, dtype=np.float64) * self._full_scale
-        return np.asarray(np.nan_to_num(mono), dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            mono = frames.mean(axis=1, dtype=np.float64) * self._full_scale
+        mono[~(np.abs(mono) <= MAX_SAMPLE)] = 0.0  # a stream can't be refused for one bad sample
+        return np.asarray(mono, dtype=np.float32)
 
 
 def open_source(settings: RecordingSource | StdinSource) -> Source:

@@ -191,7 +191,9 @@ def without_a_file(bundle: Path) -> None:
 
 def no_utf_8(bundle: Path) -> None:
     raw = (bundle / "manifest.json").read_bytes()
-    (bundle / "manifest.json").write_bytes(raw.replace(b'"created_by":"', b'"created_by":"\xff', 1))
+    (bundle / "manifest.json").write_bytes(
+        raw.replace(b'"created_by": "', b'"created_by": "\xff', 1)
+    )
 
 
 def empty_folder(bundle: Path) -> None:
