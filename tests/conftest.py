@@ -8,6 +8,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge.runtime import RuntimeName
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MACHINE = Machine(7)
+# tflite-runtime exists up to Python 3.11; ai-edge-litert comes with the extra `litert` there.
+_RUNTIME_PACKAGES: dict[RuntimeName, str] = {
+    "tflite-runtime": "tflite_runtime",
+    "litert": "ai_edge_litert",
+}
+INSTALLED_RUNTIMES = [name for name, package in _RUNTIME_PACKAGES.items() if find_spec(package)]
 FAULTS = (
     Fault("leak hiss", 4.0, 2.0, level_db=15.0),
     Fault("cavitation", 10.0, 2.0, level_db=15.0),

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,11 +15,10 @@ from edge.bank_file import read_bank, write_bank
 from edge.errors import BundleError
 from edge.nearest import MAX_DIMENSION, Bank
 from edge.runtime import RuntimeName, make_interpreter
-from tests.conftest import Site
+from tests.conftest import INSTALLED_RUNTIMES, Site
 
 Int8Array = NDArray[np.int8]
 
-RUNTIMES: list[RuntimeName] = [name for name in get_args(RuntimeName) if name != "auto"]
 SCALE = 0.05
 FIRST_BYTES, LAST_BYTES = 200, 200  # where a flatbuffer keeps its tables
 READ_EACH = """
@@ -38,7 +36,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=INSTALLED_RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> RuntimeName:
     name: RuntimeName = request.param
     return name
@@ -113,7 +111,11 @@ def test_rows_in_one_direction_are_told_apart_by_their_length(runtime: RuntimeNa
     assert most_similar(write_bank(rows, SCALE), rows, runtime) == list(range(6))
 
 
-@given(runtime=st.sampled_from(RUNTIMES), seed=st.integers(0, 2**32), scale=st.floats(1e-3, 1.0))
+@given(
+    runtime=st.sampled_from(INSTALLED_RUNTIMES),
+    seed=st.integers(0, 2**32),
+    scale=st.floats(1e-3, 1.0),
+)
 @settings(max_examples=20, deadline=None)
 def test_the_models_largest_output_is_the_nearest_row(
     runtime: RuntimeName, seed: int, scale: float

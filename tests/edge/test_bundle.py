@@ -26,7 +26,7 @@ from edge.bundle_store import FILES, current_version
 from edge.errors import BundleError
 from edge.frontend import FrontEnd
 from edge.runtime import RuntimeName
-from tests.conftest import Site
+from tests.conftest import INSTALLED_RUNTIMES, Site
 
 replace = msgspec.structs.replace
 
@@ -54,7 +54,7 @@ def edit(folder: Path, *keys: str, value: object) -> None:
     path.write_bytes(msgspec.json.encode(content))
 
 
-@pytest.mark.parametrize("runtime", ["tflite-runtime", "litert"])
+@pytest.mark.parametrize("runtime", INSTALLED_RUNTIMES)
 def test_both_runtimes_open_it(site: Site, runtime: RuntimeName) -> None:
     bundle = open_bundle(site.bundle_path, runtime=runtime)
     assert bundle.backbone.runtime.name == runtime
