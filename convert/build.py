@@ -36,6 +36,9 @@ REFERENCE_LEVEL_DBFS = -20.0  # about where AudioSet's clips lie
 WINDOW_FRAMES = 96
 SAMPLED_WINDOWS = 192
 CHILD_TIMEOUT_S = 1_800.0
+STUDENT_WEIGHTS = Path(__file__).parent / "pretrained" / "student.npz"
+# as their authors name them
+MN04_FILE, MOBILENET_FILE = "mn04_as_mAP_432.pt", "mobilenet_v2-b0353104.pth"
 NORMAL_FILE, DISTURBED_FILE, JOB_FILE = "normal.npy", "disturbed.npy", "job.json"
 MODEL_FILE, INFO_FILE, ERROR_FILE, LOG_FILE = "backbone.tflite", "info.json", "error.txt", "log.txt"
 
@@ -85,6 +88,8 @@ def _job(name: str, weights: Path | None) -> Job:
         if weights is not None:
             raise EarpatchError("--backbone random draws its own weights; leave --weights out")
         return Job(name, None, "")
+    if name == "student" and weights is None:
+        weights = STUDENT_WEIGHTS
     if name == "mn04" and weights is None:
         weights = fetch(mn04.URL, mn04.SHA256)
     if weights is None:

@@ -11,7 +11,7 @@ from calibration.commands import add_normal_options, bank_limits, report
 if TYPE_CHECKING:
     import argparse
 
-BACKBONES = ("mn04", "mobilenet_v2", "random")
+BACKBONES = ("student", "mn04", "mobilenet_v2", "random")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +27,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_normal_options(convert)
     convert.set_defaults(handler=_convert)
 
+    _add_pretrain(commands)
+    _add_evaluate(commands)
     demo = commands.add_parser("demo", help="the product in a minute, on a simulated machine")
     demo.add_argument(
         "--output",
@@ -37,6 +39,41 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     demo.add_argument("--seed", type=int, default=1, help="another machine, other faults")
     demo.set_defaults(handler=_demo)
+
+
+def _add_pretrain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pretrain = commands.add_parser(
+        "pretrain", help="distil the student backbone from its teachers (desktop, TensorFlow)"
+    )
+    pretrain.add_argument("folder", type=Path, metavar="FOLDER", help="an unfinished run goes on")
+    pretrain.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings")
+    pretrain.add_argument(
+        "--teachers", type=Path, required=True, metavar="DIR", help="the teachers' weights"
+    )
+    pretrain.add_argument("--windows", type=int, default=400_000, metavar="N")
+    pretrain.add_argument("--seed", type=int, default=1)
+    pretrain.set_defaults(handler=_pretrain)
+
+
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate", help="measure detection and localisation, beside simple baselines (desktop)"
+    )
+    evaluate.add_argument("--backbone", choices=("builtin", *BACKBONES), action="append")
+    evaluate.add_argument("--bundle", type=Path, action="append", default=[], metavar="BUNDLE")
+    evaluate.add_argument(
+        "--weights", type=Path, metavar="DIR", help="with the files of mn04 and mobilenet_v2"
+    )
+    evaluate.add_argument("--mixtures", type=Path, metavar="DIR", help="esc10/ and slider_id00/")
+    evaluate.add_argument("--mixed-clips", type=int, default=48, metavar="N", help="a background")
+    evaluate.add_argument("--normal", type=Path, metavar="DIR", help="with --anomalous")
+    evaluate.add_argument("--anomalous", type=Path, metavar="DIR", help="with --normal")
+    evaluate.add_argument("--layout", choices=("mimii", "dcase"), help="of --root")
+    evaluate.add_argument("--root", type=Path, metavar="DIR", help="a data set as published")
+    evaluate.add_argument("--simulated-clips", type=int, default=8, metavar="N", help="0: none")
+    evaluate.add_argument("--seed", type=int, default=1)
+    evaluate.add_argument("--json", action="store_true", help="one JSON object a row")
+    evaluate.set_defaults(handler=_evaluate)
 
 
 def _convert(arguments: argparse.Namespace) -> int:
@@ -50,6 +87,26 @@ def _convert(arguments: argparse.Namespace) -> int:
     source = build_backbone(arguments.backbone, arguments.weights, heard, runtime=arguments.runtime)
     report(arguments.bundle, learn(arguments.bundle, source, heard, bank_limits(arguments)))
     return 0
+
+
+def _pretrain(arguments: argparse.Namespace) -> int:
+    from convert.pretrain import pretrain  # noqa: PLC0415
+
+    record = pretrain(
+        arguments.folder,
+        arguments.data,
+        arguments.teachers,
+        windows=arguments.windows,
+        seed=arguments.seed,
+    )
+    print(f"{arguments.folder}: {record.windows} windows, error {record.losses[-1]:.4f}")
+    return 0
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from convert.evaluate import evaluate_command  # noqa: PLC0415
+
+    return evaluate_command(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Makes the backbone that ships in `edge/builtin`: `python -m convert.make_builtin`.
 
-Its float weights are drawn (`convert.random_network`); simulated machines give the windows on
-which they are scaled and quantised. No recording of anybody's is in it.
+The float weights are those in `convert/pretrained`, which `earpatch pretrain` made; simulated
+machines, healthy and faulty, give the windows on which they are quantised.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for seed in track(MACHINES, "Simulating machines", len(MACHINES), "machines"):
             _write_machine(Path(scratch), seed)
-        source = build_backbone("random", None, survey(Path(scratch)))
+        source = build_backbone("student", None, survey(Path(scratch)))
     target.mkdir(exist_ok=True)
     card = BackboneCard(source.backbone.info, source.front_end, source.reference_level_dbfs)
     (target / BUILTIN_MODEL).write_bytes(source.model)

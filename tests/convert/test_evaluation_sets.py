@@ -94,7 +94,9 @@ def rain(data: Path, tmp_path_factory: pytest.TempPathFactory) -> EvaluationSet:
 def stems(data: Path, rain: EvaluationSet) -> list[tuple[Sound, Sound]]:
     """Background and event of every clip with one, the event as what was added to its recording."""
     found = []
-    recordings = [read_sound(data / f"esc10/rain/{name}.ogg") for name in ("5-300-A", "5-400-A")]
+    recordings = [
+        read_sound(data / f"esc10/rain/{name}.ogg").astype(float) for name in ("5-300-A", "5-400-A")
+    ]
     for clip in rain.clips:
         if clip.anomalous:
             sound, _ = soundfile.read(clip.path)
@@ -172,7 +174,7 @@ def test_another_layout_is_one_clear_error(tmp_path: Path, read: object) -> None
 def test_the_mask_marks_the_cells_of_a_tone_and_nothing_else() -> None:
     background = noise(0, 4.0, RATE_HZ, 0.01)
     event = np.zeros_like(background)
-    event[RATE_HZ : 2 * RATE_HZ] = tone(ALLOWED_HZ, 1.0, RATE_HZ)
+    event[RATE_HZ : 2 * RATE_HZ] = tone(ALLOWED_HZ, 1.0, RATE_HZ) * np.hanning(RATE_HZ) ** 0.2
     mask = stem_mask(event, background)
     column_s = CELL_FRAMES * FrontEnd().frame_s
     assert mask.shape == (4.0 / column_s, 16)
@@ -225,19 +227,17 @@ def test_two_clips_of_one_esc10_recording_stand_on_one_side(tmp_path: Path) -> N
     """4-200-A and 4-200-B were cut from one recording."""
     data = tree(tmp_path / "data", tone(ALLOWED_HZ, 2.0, RATE_HZ))
     (data / "esc10/rain/5-300-A.ogg").rename(data / "esc10/rain/4-200-B.ogg")
-    second = read_sound(data / "esc10/rain/4-200-B.ogg")
     (rain,) = mixture_sets(data, tmp_path / "mixed", 1, 2)
-    on_both = any(
-        np.array_equal(soundfile.read(c.path, dtype="float32")[0], second[: 5 * RATE_HZ])
-        for c in rain.clips
-    )
-    assert not ("normal-4-200-A.wav" in names(rain.normal) and on_both)
+    second = read_sound(data / "esc10/rain/4-200-B.ogg")
+    plain = [soundfile.read(clip.path, dtype="float32")[0] for clip in rain.clips]
+    judged_too = any(np.array_equal(sound, second[: len(sound)]) for sound in plain)
+    assert judged_too != ("normal-4-200-A.wav" in names(rain.normal))
 
 
 def test_an_event_marks_nothing_above_what_its_background_can_hold(tmp_path: Path) -> None:
     data = tree(tmp_path / "data", noise(9, 2.0, RATE_HZ, 0.2))
     (rain,) = mixture_sets(data, tmp_path / "mixed", 1, 3)
-    beyond = ROW_EDGES_HZ[:-1] >= LOW_RATE_HZ / 2
+    beyond = ROW_EDGES_HZ[:-1] > 0.99 * LOW_RATE_HZ / 2
     masks = [clip.mask for clip in rain.clips if clip.mask is not None]
     assert any(mask.any() for mask in masks)
     assert not any(mask[:, beyond].any() for mask in masks)

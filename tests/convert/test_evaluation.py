@@ -1,0 +1,189 @@
+"""`earpatch evaluate`: systems learn and judge sets, and a table says how well."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import soundfile
+
+from calibration.backbones import source_of_bundle
+from calibration.simulator import Fault, Machine
+from convert.evaluate import Result, evaluate, table
+from convert.evaluation_metrics import CellMetrics, ClipMetrics, EventMetrics
+from convert.evaluation_sets import Clip, EvaluationSet, stem_mask
+from convert.evaluation_systems import (
+    Earpatch,
+    Judgement,
+    LogMelMahalanobis,
+    LogMelNeighbour,
+)
+from convert.pretrain_sounds import RATE_HZ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Site
+
+MACHINE = Machine(3, RATE_HZ)
+KINDS = ("leak hiss", "belt squeal")
+CLIP_S = 4.0
+
+
+class Listener:
+    """A system that notes where it may write, and hears the same in every clip."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folders: list[Path] = []
+
+    def learn(self, normal: list[Path], folder: Path) -> None:
+        """Take the folder as `Earpatch` does: it must be new."""
+        assert normal
+        (folder / "normal").mkdir(parents=True)
+        self.folders.append(folder.resolve())
+
+    def judge(self, path: Path) -> Judgement:
+        """Nothing, on a grid that lacks the highest row."""
+        assert path.is_file()
+        return Judgement(0.0, np.zeros((48, 15), np.float32), None)
+
+
+def write(path: Path, take: int, *faults: Fault) -> Path:
+    sound, _ = MACHINE.with_faults(CLIP_S, take, faults)
+    soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
+    return path
+
+
+def make_set(folder: Path, name: str = "small") -> EvaluationSet:
+    """Twelve seconds of normal sound, two clips like it, and two of each kind of fault."""
+    folder.mkdir()
+    soundfile.write(folder / "normal.wav", MACHINE.normal(12.0, 0), RATE_HZ, subtype="FLOAT")
+    clips = [Clip(write(folder / f"plain-{take}.wav", take), anomalous=False) for take in (1, 2)]
+    for kind in KINDS:
+        for take in (3, 4):
+            path = write(folder / f"{kind}-{take}.wav", take, Fault(kind, 1.0, 2.0, 20.0))
+            plain = MACHINE.normal(CLIP_S, take)
+            mask = stem_mask(soundfile.read(path)[0] - plain, plain)
+            clips.append(Clip(path, anomalous=True, kind=kind, mask=mask))
+    return EvaluationSet(name, [folder / "normal.wav"], clips)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> EvaluationSet:
+    return make_set(tmp_path_factory.mktemp("sets") / "small")
+
+
+def result(name: str = "pump", system: str = "log-mel 1-NN", *, known: bool = True) -> Result:
+    return Result(
+        set=name,
+        system=system,
+        machines=1,
+        normal_clips=12,
+        anomalous_clips=7,
+        clip=ClipMetrics(0.91, 0.8, 0.97, 0.6),
+        cell=CellMetrics(0.95, 0.4, 0.7) if known else None,
+        event=EventMetrics(0.5, None) if known else None,
+    )
+
+
+def test_every_system_and_kind_is_a_row_against_all_normal_clips(small: EvaluationSet) -> None:
+    results = evaluate([LogMelNeighbour(), LogMelMahalanobis()], [small])
+    assert {(r.set, r.system) for r in results} == {
+        (f"small, {kind}", system)
+        for kind in KINDS
+        for system in ("log-mel 1-NN", "log-mel Mahalanobis")
+    }
+    assert len(results) == 4
+    for row in results:
+        assert (row.machines, row.normal_clips, row.anomalous_clips) == (1, 2, 2)
+        assert row.clip.auc == 1
+        assert row.cell is not None
+        assert row.cell.auroc > 0.9
+        assert row.event is not None
+        assert row.event.f1_at_alarm is None
+
+
+def test_earpatch_itself_is_measured_at_the_alarm_level_that_it_sets(
+    small: EvaluationSet, site: Site
+) -> None:
+    system = Earpatch("builtin", lambda _: source_of_bundle(site.bundle_path))
+    for row in evaluate([system], [small]):
+        assert row.clip.auc == 1
+        assert row.event is not None
+        assert row.event.f1_at_alarm is not None
+
+
+def test_sets_of_one_name_are_one_row_with_the_mean_of_its_machines(
+    small: EvaluationSet,
+) -> None:
+    swapped = [Clip(c.path, anomalous=not c.anomalous) for c in small.clips]
+    plain = [Clip(c.path, anomalous=c.anomalous) for c in small.clips]
+    sets = [EvaluationSet("pumps", small.normal, clips) for clips in (plain, swapped)]
+    (row,) = evaluate([LogMelMahalanobis()], sets)
+    assert (row.set, row.machines, row.normal_clips, row.anomalous_clips) == ("pumps", 2, 6, 6)
+    assert row.clip.auc == pytest.approx((1 + 0) / 2)
+    assert row.cell is None
+    assert row.event is None
+
+
+def test_a_map_that_lacks_the_highest_rows_is_judged_where_it_exists(
+    small: EvaluationSet,
+) -> None:
+    (row, _) = evaluate([Listener("short")], [small])
+    assert row.cell is not None
+    assert row.cell.auroc == 0.5
+    assert row.clip.auc == 0.5
+
+
+def test_a_kind_that_is_nowhere_audible_has_no_cell_metrics(small: EvaluationSet) -> None:
+    silent = [
+        Clip(c.path, c.anomalous, mask=None if c.mask is None else np.zeros_like(c.mask))
+        for c in small.clips
+    ]
+    (row,) = evaluate([Listener("deaf")], [EvaluationSet("small", small.normal, silent)])
+    assert row.cell is None
+    assert row.clip.auc == 0.5
+
+
+@pytest.mark.parametrize("name", ["a", "/srv/bundles/a", "../a", "../../a", "../../../a"])
+def test_a_system_learns_every_set_in_a_folder_of_its_own(
+    small: EvaluationSet, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle's path is its system's name."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    listener = Listener(name)
+    evaluate([listener], [small, small])
+    first, second = listener.folders
+    assert first != second
+    assert list(tmp_path.rglob("*")) == [temporary], "all that was written is gone again"
+
+
+@pytest.mark.parametrize("system", ["log-mel 1-NN", "/srv/earpatch/bundles/pump-station-4"])
+def test_the_table_is_aligned(system: str) -> None:
+    rows = [
+        result(),
+        result(system=system, known=False),
+        result("mixture, slide rail"),
+        result("simulated, bearing impacts"),
+    ]
+    header, *lines = table(rows).splitlines()
+    assert [len(line) for line in lines] == [len(header)] * 4
+    assert lines[0].startswith("pump ")
+    assert lines[1].startswith("     "), "a set is named once"
+    assert "0.800-0.970" in lines[0]
+    assert lines[1].split()[-5:] == ["-"] * 5
+
+
+def test_what_can_not_be_measured_keeps_its_place_in_the_table() -> None:
+    unknown = Result(
+        set="pump", system="x", machines=1, normal_clips=0, anomalous_clips=3,
+        clip=ClipMetrics(*4 * (math.nan,)), cell=None, event=None,
+    )  # fmt: skip
+    header, line = table([unknown]).splitlines()
+    assert len(line) == len(header)
