@@ -43,6 +43,8 @@ print(sorted({"tensorflow", "keras", "matplotlib", "sklearn"} & set(sys.modules)
 sys.exit(code)
 """
 
+DIMENSION = builtin_backbone().backbone.info.dimension
+
 
 @pytest.fixture(scope="module")
 def quarters(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -215,7 +217,8 @@ def test_a_quieter_microphone_learns_the_same_bank(quarters: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "rows"), [("--bank-rows", 37, 37), ("--bank-bytes", 48 * 21 + 47, 21)]
+    ("option", "value", "rows"),
+    [("--bank-rows", 37, 37), ("--bank-bytes", 22 * DIMENSION - 1, 21)],
 )
 def test_the_bank_is_bounded_by_the_command_s_options(
     site: Site, tmp_path: Path, option: str, value: int, rows: int
