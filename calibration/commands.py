@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from calibration.learn import BankLimits
     from edge.bundle import Manifest
 
+SCANTY_HELD_OUT_S = 60.0
 DEFAULT_BANK_ROWS, DEFAULT_BANK_BYTES = 2_000, 512 * 1024
 
 
@@ -64,6 +65,10 @@ def report(path: Path, manifest: Manifest) -> None:
         f"{limits.held_out_s:.0f} s held out of the bank\n"
         f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
     )
+    if limits.held_out_s < SCANTY_HELD_OUT_S:
+        print(
+            "  NOTE: that is little. Expect false alarms until it was calibrated with ten minutes"
+        )
     if manifest.previous_id:
         print(f"  the version before, {manifest.previous_id}, is kept in {path / 'versions'}")
 
@@ -72,11 +77,18 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from calibration.backbones import builtin_backbone, source_of_bundle  # noqa: PLC0415
     from calibration.learn import learn  # noqa: PLC0415
     from calibration.survey import survey  # noqa: PLC0415
-    from edge.bundle_store import holds_bundle  # noqa: PLC0415
+    from edge.bundle_store import check_target, holds_bundle  # noqa: PLC0415
+    from edge.errors import BundleError  # noqa: PLC0415
 
+    check_target(arguments.bundle)
+    source = None
     if holds_bundle(arguments.bundle):
-        source = source_of_bundle(arguments.bundle, runtime=arguments.runtime)
-    else:
+        try:
+            source = source_of_bundle(arguments.bundle, runtime=arguments.runtime)
+        except BundleError as error:
+            print(f"earpatch: {error}", file=sys.stderr)
+            print("earpatch: starting anew from the built-in backbone", file=sys.stderr)
+    if source is None:
         source = builtin_backbone(runtime=arguments.runtime)
     heard = survey(arguments.normal)
     for note in heard.notes:
@@ -89,4 +101,12 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative")
     return number

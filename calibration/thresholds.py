@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # On real clips the best single scale for short events was 0.24 s; a worn slide rail stood out most
 # at about 3 s.
 SCALE_COLUMNS = (3, 37)
-ALARM_PERIOD_S = 86_400.0  # normal sound reaches the alarm level of a scale about once in this
+FEWEST_BLOCKS = 8  # of a longer scale in the held-out sound; with fewer it can't be judged
+ALARM_PERIOD_S = 86_400.0  # normal sound reaches the alarm level about once in this
 BLOCK_S = 1.0  # the shortest block whose largest deviation counts as one sample
 EULER_GAMMA = 0.5772
 SMALLEST_MARGIN = 1.05  # of the alarm level over the largest deviation that was held out
@@ -41,9 +42,10 @@ def learn_thresholds(segments: list[FloatArray], column_s: float) -> Thresholds:
     """
     columns = sum(len(segment) for segment in segments)
     shortest = _learn_scale(segments, SCALE_COLUMNS[0], column_s)
+    enough = [count for count in SCALE_COLUMNS[1:] if columns >= FEWEST_BLOCKS * count]
     limit = ceiling(shortest)
     limited = [np.minimum(segment, limit) for segment in segments]
-    longer = [_learn_scale(limited, count, column_s) for count in SCALE_COLUMNS[1:]]
+    longer = [_learn_scale(limited, count, column_s) for count in enough]
     return Thresholds(
         scales=[shortest, *longer],
         release=RELEASE,
@@ -60,14 +62,19 @@ def _learn_scale(segments: list[FloatArray], columns: int, column_s: float) -> S
     spread = np.maximum((upper - centre) / UPPER_SIGMAS, smallest)
     block = max(columns, round(BLOCK_S / column_s))
     largest = [((part - centre) / spread).max(axis=1) for part in averaged]
-    maxima = np.asarray([x[i : i + block].max() for x in largest for i in range(0, len(x), block)])
-    level = _return_level(maxima, ALARM_PERIOD_S / (block * column_s))
+    blocks = [x[i : i + block] for x in largest for i in range(0, len(x), block)]
+    whole = [part for part in blocks if len(part) == block] or blocks
+    maxima = np.asarray([part.max() for part in whole])
+    peak = float(max(part.max() for part in blocks))
+    # The largest of the scales counts, so each gets its share of the false alarms.
+    period_s = ALARM_PERIOD_S * len(SCALE_COLUMNS)
+    level = _return_level(maxima, period_s / (block * column_s))
     return Scale(
         columns=columns,
         row_centre=[float(x) for x in centre],
         row_spread=[float(x) for x in spread],
-        held_out_max=float(maxima.max()),
-        alarm=max(level, SMALLEST_MARGIN * float(maxima.max()), UPPER_SIGMAS),
+        held_out_max=peak,
+        alarm=max(level, SMALLEST_MARGIN * peak, UPPER_SIGMAS),
     )
 
 

@@ -63,7 +63,7 @@ def build_backbone(
     """
     if util.find_spec("tensorflow") is None:
         raise EarpatchError(
-            "converting a backbone needs TensorFlow: pip install 'earpatch[desktop]'. "
+            "converting a backbone needs TensorFlow: pip install '.[desktop]' in a clone. "
             "On a node, 'earpatch calibrate' works without it"
         )
     job = _job(name, weights)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands import add_normal_options, bank_limits, report
+from calibration.commands import add_normal_options, bank_limits, count, report
+from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +39,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="DIR",
         help="default demo-output",
     )
-    demo.add_argument("--seed", type=int, default=1, help="another machine, other faults")
+    demo.add_argument("--seed", type=count, default=1, help="another machine, other faults")
     demo.set_defaults(handler=_demo)
 
 
@@ -50,8 +52,8 @@ def _add_pretrain(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     pretrain.add_argument(
         "--teachers", type=Path, required=True, metavar="DIR", help="the teachers' weights"
     )
-    pretrain.add_argument("--windows", type=int, default=400_000, metavar="N")
-    pretrain.add_argument("--seed", type=int, default=1)
+    pretrain.add_argument("--windows", type=count, default=400_000, metavar="N")
+    pretrain.add_argument("--seed", type=count, default=1)
     pretrain.set_defaults(handler=_pretrain)
 
 
@@ -65,13 +67,13 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--weights", type=Path, metavar="DIR", help="with the files of mn04 and mobilenet_v2"
     )
     evaluate.add_argument("--mixtures", type=Path, metavar="DIR", help="esc10/ and slider_id00/")
-    evaluate.add_argument("--mixed-clips", type=int, default=48, metavar="N", help="a background")
+    evaluate.add_argument("--mixed-clips", type=count, default=48, metavar="N", help="a background")
     evaluate.add_argument("--normal", type=Path, metavar="DIR", help="with --anomalous")
     evaluate.add_argument("--anomalous", type=Path, metavar="DIR", help="with --normal")
     evaluate.add_argument("--layout", choices=("mimii", "dcase"), help="of --root")
     evaluate.add_argument("--root", type=Path, metavar="DIR", help="a data set as published")
-    evaluate.add_argument("--simulated-clips", type=int, default=8, metavar="N", help="0: none")
-    evaluate.add_argument("--seed", type=int, default=1)
+    evaluate.add_argument("--simulated-clips", type=count, default=8, metavar="N", help="0: none")
+    evaluate.add_argument("--seed", type=count, default=1)
     evaluate.add_argument("--json", action="store_true", help="one JSON object a row")
     evaluate.set_defaults(handler=_evaluate)
 
@@ -80,7 +82,10 @@ def _convert(arguments: argparse.Namespace) -> int:
     from calibration.learn import learn  # noqa: PLC0415
     from calibration.survey import survey  # noqa: PLC0415
     from convert.build import build_backbone  # noqa: PLC0415
+    from edge.bundle_store import check_target  # noqa: PLC0415
 
+    check_target(arguments.bundle)
+    _require("tensorflow")
     heard = survey(arguments.normal)
     for note in heard.notes:
         print(f"earpatch: {note}", file=sys.stderr)
@@ -89,7 +94,18 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _require(*modules: str) -> None:
+    """What only the desktop has; a node does without."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise EarpatchError(
+            f"this command needs {' and '.join(missing)}: install the extra with "
+            "pip install '.[desktop]' in a clone. 'earpatch calibrate' works without it"
+        )
+
+
 def _pretrain(arguments: argparse.Namespace) -> int:
+    _require("tensorflow", "matplotlib")
     from convert.pretrain import pretrain  # noqa: PLC0415
 
     record = pretrain(
@@ -104,6 +120,7 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    _require("tensorflow", "sklearn", "sed_scores_eval")
     from convert.evaluate import evaluate_command  # noqa: PLC0415
 
     return evaluate_command(arguments)

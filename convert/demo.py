@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from importlib import util
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
-from calibration.backbones import BackboneSource, builtin_backbone
+from calibration.backbones import builtin_backbone
 from calibration.learn import learn
 from calibration.simulator import FAULTS, RATE_HZ, Box, Fault, Machine
 from calibration.survey import survey
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from edge.settings import Settings
 
 NODE, PREFIX = "demo-pump", "demo/hall-1/line-2"
-NORMAL_TAKES, NORMAL_S = 4, 30.0
+NORMAL_TAKES, NORMAL_S = 8, 30.0
 DAY_S, DAY_TAKE = 30.0, 99
 FAULT_STARTS_S = (5.0, 14.0, 22.0)
 SHORTEST_S, LONGEST_S = 1.5, 4.0
 LEVEL_DB = 15.0  # above the normal sound in the fault's own band
 SUBSCRIBER_WAIT_S = 10.0
 
+CONFIG_FILE = "node.toml"
 CONFIG = """\
 [node]
 id = "{node}"
@@ -62,7 +64,6 @@ def run_demo(folder: Path, seed: int) -> int:
     _make_sound(folder, machine)
     truth = _make_day(folder, machine)
     source = builtin_backbone()
-    _introduce(source)
     heard = survey(folder / "normal")
     manifest = learn(folder / "bundle", source, heard)
     print(
@@ -70,7 +71,7 @@ def run_demo(folder: Path, seed: int) -> int:
         f"bank of {manifest.bank.rows} embeddings, bundle {manifest.bundle_id}"
     )
     with DemoBroker() as broker:
-        config = folder / "node.toml"
+        config = folder / CONFIG_FILE
         config.write_text(CONFIG.format(node=NODE, url=broker.url, prefix=PREFIX))
         print(f"3. Broker at {broker.url}, a subscriber on {PREFIX}/+/event")
         print(f"4. earpatch run --config {config}   (30 s of sound, as fast as it goes)\n")
@@ -89,14 +90,17 @@ def run_demo(folder: Path, seed: int) -> int:
 def _require(*modules: str) -> None:
     missing = [name for name in modules if util.find_spec(name) is None]
     if missing:
-        raise EarpatchError(
-            f"the demo needs {' and '.join(missing)}: pip install 'earpatch[demo]', or 'make demo'"
-        )
+        raise EarpatchError(f"the demo needs {' and '.join(missing)}: 'make demo' installs it")
 
 
 def _make_sound(folder: Path, machine: Machine) -> None:
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).is_file():
+        raise EarpatchError(f"{folder}: holds other files; choose a new folder with --output")
+    for left in ("normal", "state", "bundle"):  # of an earlier demo
+        shutil.rmtree(folder / left, ignore_errors=True)
     try:
         (folder / "normal").mkdir(parents=True, exist_ok=True)
+        (folder / CONFIG_FILE).touch()
     except OSError as error:
         raise EarpatchError(f"{folder}: can't write there ({error.strerror})") from None
     takes = range(NORMAL_TAKES)
@@ -121,15 +125,6 @@ def _make_day(folder: Path, machine: Machine) -> list[tuple[str, Box]]:
     sound, boxes = machine.with_faults(DAY_S, DAY_TAKE, faults)
     soundfile.write(folder / "day.wav", np.clip(sound, -1, 1), RATE_HZ)
     return [(fault.kind, box) for fault, box in zip(faults, boxes, strict=True)]
-
-
-def _introduce(source: BackboneSource) -> None:
-    info = source.backbone.info
-    if info.name == "random":
-        print(
-            f"   NOTE: the built-in backbone has {info.source}; it stands in until the trained one "
-            "ships, and hears less than that will"
-        )
 
 
 def _run_with_subscriber(settings: Settings) -> list[EventMessage]:

@@ -88,6 +88,8 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     systems += [LogMelNeighbour(), LogMelMahalanobis()]
     with tempfile.TemporaryDirectory(prefix="earpatch-evaluate-") as scratch:
         results = evaluate(systems, _gather(arguments, Path(scratch)))
+    if not results:
+        raise EarpatchError("no set has both normal and anomalous clips to judge")
     if arguments.json:
         print("\n".join(msgspec.json.encode(result).decode() for result in results))
     else:
@@ -111,7 +113,12 @@ def _gather(arguments: argparse.Namespace, scratch: Path) -> list[EvaluationSet]
     sets: list[EvaluationSet] = []
     if arguments.mixtures:
         mixtures = (arguments.mixtures, scratch, arguments.seed, arguments.mixed_clips)
-        sets += mixture_sets(*mixtures)
+        mixed = mixture_sets(*mixtures)
+        if not mixed:
+            raise EarpatchError(
+                f"{arguments.mixtures}: no esc10/ and slider_id00/ with what is kept for reporting"
+            )
+        sets += mixed
     if arguments.normal and arguments.anomalous:
         sets.append(folder_set(arguments.normal, arguments.anomalous))
     if arguments.root:

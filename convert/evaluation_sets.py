@@ -1,8 +1,9 @@
 """The sets on which detection is measured: folders, published layouts, mixtures, the simulator.
 
 A set is normal sound to learn from and clips to judge, each with its label and, where the truth is
-known, a mask on the grid of cells. Clips of one ESC-10 fold or one machine never stand on both
-sides, and nothing here was used to train the built-in backbone.
+known, a mask on the grid of cells. Clips cut from one recording never stand on both sides.
+Mixtures and simulated machines hold nothing that the built-in backbone was trained on; of MIMII
+and DCASE2020 it has heard some normal clips (`convert/pretrained/README.md`).
 """
 
 from __future__ import annotations

@@ -36,11 +36,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EarpatchError as error:
         print(f"earpatch: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED_EXIT_CODE
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:  # no permission, no space: the system's words, and where
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"earpatch: {where}{error.strerror or error}", file=sys.stderr)
+        return EarpatchError.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED_EXIT_CODE
 
 
 def _parser() -> argparse.ArgumentParser:

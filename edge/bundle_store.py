@@ -65,11 +65,26 @@ def write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
         raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None
 
 
+def check_target(path: Path) -> None:
+    """Refuse a place where no bundle can be written, before hours of work are done for it.
+
+    Raises:
+        BundleError: a file, a folder of something else, or no permission.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise BundleError(f"{path}: is a file; a bundle is a folder")
+        if path.is_dir() and not all(map(_is_ours, path.iterdir())):
+            raise BundleError(f"{path}: holds other files; choose a new folder for the bundle")
+        existing = next(p for p in (path, *path.absolute().parents) if p.exists())
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None
+
+
 def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
-    if path.exists() and not path.is_dir():
-        raise BundleError(f"{path}: is a file; a bundle is a folder")
-    if path.is_dir() and not all(map(_is_ours, path.iterdir())):
-        raise BundleError(f"{path}: holds other files; choose a new folder for the bundle")
+    check_target(path)
     versions = path / VERSIONS
     versions.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path, versions)

@@ -1,8 +1,8 @@
 """From evidence to events: connected cells above a threshold become one box in time and frequency.
 
 Hysteresis: a box holds every cell connected to it above the release level, and it is an event only
-if one of them reached the alarm level. Cells are connected when their rows touch and no more than
-`join_columns` lie between them; so a knock every 0.2 s is one event, not twenty.
+if one of them reached the alarm level. Cells are connected when no more than `join_rows` rows
+and `join_columns` columns lie between them; so a knock every 0.2 s is one event, not twenty.
 """
 
 from __future__ import annotations

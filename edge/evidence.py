@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ALARM = 1.0  # evidence at which an event exists
 # A longer average takes in a cell at no more than this many short-scale spreads: what is louder is
 # found at the short scale, and would drown everything around it at the long one.
-MOST_SPREADS = 6.0
+MOST_SPREADS = 4.0
 
 
 class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

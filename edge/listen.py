@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class EventSubscriber:
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
 
     def __enter__(self) -> EventSubscriber:
         self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
@@ -85,6 +87,12 @@ class EventSubscriber:
             client.subscribe(self._topic, qos=1)
         except ValueError:
             self._refusal = f"{self._topic!r} is not a topic that can be subscribed to"
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
+    ) -> None:
+        if reason.is_failure and self._subscribed.is_set():
+            print(f"earpatch: {self._address} is gone ({reason}); trying again", file=sys.stderr)
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _p: Any

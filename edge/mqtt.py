@@ -100,7 +100,7 @@ class Publisher:
 
     def stop(self) -> None:
         """Say goodbye: `offline` first, since a clean disconnect discards the will."""
-        if self._connected.is_set():
+        if self._greeting is not None and self._client.is_connected():
             goodbye = self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
             # The link may have died a moment ago; then the broker publishes the will instead.
             with contextlib.suppress(RuntimeError, ValueError):

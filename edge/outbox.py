@@ -6,6 +6,7 @@ SQLite in WAL mode with synchronous=FULL: an event that `put` returned for survi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ class Outbox:
         self.path = state_dir / FILE_NAME
         with self._explained():
             state_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = self.path.with_suffix(".lock").open("w")
+        self._claim()
+        with self._explained():
             self._database = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None
             )
@@ -50,7 +54,7 @@ class Outbox:
             with self._explained():
                 self._prepare()
         except EarpatchError:
-            self._database.close()
+            self.close()
             raise
 
     def __len__(self) -> int:
@@ -89,6 +93,16 @@ class Outbox:
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
+        self._lock.close()
+
+    def _claim(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise EarpatchError(
+                f"{self.path}: another node is using it; give each its own [node] state_dir"
+            ) from None
 
     def _prepare(self) -> None:
         execute = self._database.execute

@@ -55,8 +55,14 @@ def recording_info(path: Path) -> RecordingInfo:
     """
     import soundfile  # noqa: PLC0415  (loads a shared library that most commands don't need)
 
+    if path.is_dir():
+        raise RecordingError(f"{path}: is a folder; name the recordings in it")
     if not path.is_file():
         raise RecordingError(f"{path}: no such file")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise RecordingError(f"{path}: can't be read ({error.strerror})") from None
     if path.stat().st_size == 0:
         raise RecordingError(f"{path}: the file is empty (0 bytes)")
     try:

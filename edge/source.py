@@ -86,6 +86,8 @@ class PcmReader:
 
     def blocks(self, stop: threading.Event) -> Iterator[FloatArray]:
         """Samples until the writer closes its end."""
+        if os.isatty(self._descriptor):
+            raise RecordingError("standard input is a terminal: arecord ... | earpatch run ...")
         frame_bytes = self._channels * self._dtype.itemsize
         pending = b""
         while not stop.is_set():

@@ -68,11 +68,11 @@ class Site:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """60 s of normal sound learnt with the built-in backbone, and 16 s with two faults."""
+    """120 s of normal sound learnt with the built-in backbone, and 16 s with two faults."""
     folder = tmp_path_factory.mktemp("site")
     normal = folder / "normal"
     normal.mkdir()
-    for take in range(3):
+    for take in range(6):
         soundfile.write(normal / f"{take}.wav", MACHINE.normal(20.0, take), RATE_HZ)
     learn(folder / "bundle", builtin_backbone(), survey(normal))
     sound, truth = MACHINE.with_faults(DAY_S, 9, FAULTS)

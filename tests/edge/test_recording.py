@@ -163,7 +163,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "0 bytes": (lambda p: p.write_bytes(b""), "empty (0 bytes)"),
     "NUL bytes": (lambda p: p.write_bytes(bytes(5_000)), "not a WAV, FLAC or OGG"),
     "no file": (lambda _: None, "no such file"),
-    "a folder": (lambda p: p.mkdir(), "no such file"),
+    "a folder": (lambda p: p.mkdir(), "is a folder"),
     "header only": (lambda p: write(p, noise(0.0)), "no sound (0 samples)"),
     "cut in the header": (lambda p: p.write_bytes(b"RIFF\x24\0\0\0WAVEfmt "), "not a WAV"),
 }
