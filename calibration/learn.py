@@ -24,7 +24,7 @@ from edge.bundle import (
     digest,
     read_manifest,
 )
-from edge.bundle_store import current_version, holds_bundle, write_version
+from edge.bundle_store import check_target, current_version, holds_bundle, write_version
 from edge.detector import grid_distances
 from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
@@ -89,8 +89,10 @@ def learn(
             f"a bank of {limits.max_bytes} bytes holds no embedding: each has {info.dimension}"
         )
     coreset = StreamingCoreset(info.dimension, max_rows=limits.max_rows, max_bytes=limits.max_bytes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path.parent) as spill:
+    check_target(path)
+    place = path if path.is_dir() else path.parent
+    place.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=place) as spill:
         lengths = _split(heard, source.backbone, front_end, rows, coreset, spill)
         bank_rows, radius_steps = coreset.finish()
         segments = list(_held_out(spill, lengths, Bank(bank_rows), rows, source.backbone))
@@ -123,11 +125,14 @@ def learn(
         recordings=heard.provenance,
         files={BACKBONE_FILE: digest(source.model), BANK_FILE: digest(bank_model)},
     ).with_id()
-    name = f"{created:%Y%m%dT%H%M%SZ}-{manifest.bundle_id}"
-    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    files = {BACKBONE_FILE: source.model, BANK_FILE: bank_model, MANIFEST_FILE: encoded}
-    write_version(path, name, files)
+    _save(path, f"{created:%Y%m%dT%H%M%SZ}", manifest, source.model, bank_model)
     return manifest
+
+
+def _save(path: Path, time: str, manifest: Manifest, model: bytes, bank_model: bytes) -> None:
+    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    files = {BACKBONE_FILE: model, BANK_FILE: bank_model, MANIFEST_FILE: encoded}
+    write_version(path, f"{time}-{manifest.bundle_id}", files)
 
 
 def _split(

@@ -85,7 +85,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from edge.bundle_store import check_target  # noqa: PLC0415
 
     check_target(arguments.bundle)
-    _require("tensorflow")
+    _require("desktop", "tensorflow")
     heard = survey(arguments.normal)
     for note in heard.notes:
         print(f"earpatch: {note}", file=sys.stderr)
@@ -94,18 +94,17 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _require(*modules: str) -> None:
-    """What only the desktop has; a node does without."""
+def _require(extra: str, *modules: str) -> None:
+    """What an extra brings, and a node does without."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise EarpatchError(
-            f"this command needs {' and '.join(missing)}: install the extra with "
-            "pip install '.[desktop]' in a clone. 'earpatch calibrate' works without it"
+            f"this command needs {' and '.join(missing)}: in a clone, pip install '.[{extra}]'"
         )
 
 
 def _pretrain(arguments: argparse.Namespace) -> int:
-    _require("tensorflow", "matplotlib")
+    _require("desktop", "tensorflow", "matplotlib")
     from convert.pretrain import pretrain  # noqa: PLC0415
 
     record = pretrain(
@@ -120,13 +119,14 @@ def _pretrain(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    _require("tensorflow", "sklearn", "sed_scores_eval")
+    _require("desktop", "tensorflow", "sklearn", "sed_scores_eval")
     from convert.evaluate import evaluate_command  # noqa: PLC0415
 
     return evaluate_command(arguments)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _require("demo", "amqtt", "matplotlib")
     from convert.demo import run_demo  # noqa: PLC0415
 
     return run_demo(arguments.output, arguments.seed)

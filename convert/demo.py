@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-from importlib import util
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,7 +58,6 @@ topic_prefix = "{prefix}"
 
 def run_demo(folder: Path, seed: int) -> int:
     """Run the demo in a folder; returns 0 when every fault was found and nothing else was."""
-    _require("amqtt", "matplotlib")
     machine = Machine(seed)
     _make_sound(folder, machine)
     truth = _make_day(folder, machine)
@@ -85,12 +83,6 @@ def run_demo(folder: Path, seed: int) -> int:
     draw(picture, folder / "day.wav", manifest.front_end, scored, boxes)
     print(f"\n5. Spectrogram, anomaly map and boxes: {picture}")
     return 0 if found else 1
-
-
-def _require(*modules: str) -> None:
-    missing = [name for name in modules if util.find_spec(name) is None]
-    if missing:
-        raise EarpatchError(f"the demo needs {' and '.join(missing)}: 'make demo' installs it")
 
 
 def _make_sound(folder: Path, machine: Machine) -> None:

@@ -40,12 +40,17 @@ class Equalisation:
 
 def taps(network: Network, windows: Any) -> list[Any]:
     """Both tapped layers, averaged over 3x3, on their own grids. [n, T, F, 1] in."""
+    return [tf.nn.avg_pool2d(x, POOL, 1, "SAME") for x in tapped_layers(network, windows)]
+
+
+def tapped_layers(network: Network, windows: Any) -> list[Any]:
+    """Both tapped layers as they are. [n, T, F, 1] in."""
     x = convolve(windows, network.stem)
     tapped = []
     for index, block in enumerate(network.blocks[: network.taps[-1] + 1]):
         x = inverted_residual(x, block)
         if index in network.taps:
-            tapped.append(tf.nn.avg_pool2d(x, POOL, 1, "SAME"))
+            tapped.append(x)
     return tapped
 
 

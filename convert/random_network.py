@@ -1,4 +1,4 @@
-"""A MobileNetV2 of width 0.35 with fixed random weights: the built-in backbone for the time being.
+"""A MobileNetV2 of width 0.35 with fixed random weights: what `evaluate` compares others with.
 
 Random weights alone let the signal die out or explode; so each layer is scaled and shifted such
 that its output on given windows has mean 0 and variance 1 by channel, as batch normalisation would

@@ -19,8 +19,8 @@ from scipy import fft
 from convert import mn04, mobilenet_v2
 from convert.build import MN04_FILE, MOBILENET_FILE
 from convert.download import file_sha256
-from convert.graph import convolve, inverted_residual
-from convert.network import Convolution, Network, fold_batch_norm
+from convert.graph import convolve, tapped_layers
+from convert.network import Convolution, fold_batch_norm
 from convert.torch_weights import WeightsError
 from edge.frontend import FrontEnd, LogMel, band_edges_hz, hz_to_mel
 
@@ -125,19 +125,9 @@ class Teachers:
         heard = yamnet_mel
         for layer in self._yamnet.layers:
             heard = convolve(heard, layer)
-        mn_fine, mn_coarse = _tapped(self._mn04, log_mel)
-        image_fine, image_coarse = _tapped(self._mobilenet, log_mel)
+        mn_fine, mn_coarse = tapped_layers(self._mn04, log_mel)
+        image_fine, image_coarse = tapped_layers(self._mobilenet, log_mel)
         return [mn_fine, image_fine, heard, mn_coarse, image_coarse]
-
-
-def _tapped(network: Network, windows: Any) -> list[Any]:
-    x = convolve(windows, network.stem)
-    tapped = []
-    for index, block in enumerate(network.blocks[: network.taps[-1] + 1]):
-        x = inverted_residual(x, block)
-        if index in network.taps:
-            tapped.append(x)
-    return tapped
 
 
 class YamNetFrontEnd:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.backbone import Backbone, BackboneInfo, Quantisation
 from edge.bank_file import read_bank
-from edge.bundle_store import current_version
+from edge.bundle_store import FILES, current_version
 from edge.errors import BundleError
 from edge.evidence import ALARM, Scale, Thresholds
 from edge.frontend import FrontEnd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT: Final = "earpatch-bundle-1"
-BACKBONE_FILE, BANK_FILE, MANIFEST_FILE = "backbone.tflite", "bank.tflite", "manifest.json"
+BACKBONE_FILE, BANK_FILE, MANIFEST_FILE = FILES
 MAX_FILE_BYTES = 64 * 2**20
 ID_LENGTH = 16
 
