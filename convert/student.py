@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 WINDOW = (96, 128)
-STEM_CHANNELS, STEM_KERNEL, STEM_STRIDE = 24, 7, 4
+STEM_CHANNELS, STEM_KERNEL, STEM_STRIDE = 32, 8, 4
 EPSILON = 1e-3
 MOMENTUM = 0.98
 
@@ -33,20 +33,22 @@ class Block(NamedTuple):
 
     expansion: int
     channels: int
-    stride: int
+    stride: int = 1
+    kernel: int = 3
     tap: bool = False
 
 
 FINE_CHANNELS, COARSE_CHANNELS = 48, 64
 # A patch-like stem at a stride of 4 skips the two finest grids, where small channels cost the most.
+# Where the stride is even, so is the kernel: then every cell looks at its own middle.
 BLOCKS = (
-    Block(2, 40, 2),
-    Block(3, 40, 1),
-    Block(3, FINE_CHANNELS, 1, tap=True),
-    Block(4, 64, 2),
-    Block(4, 64, 1),
-    Block(4, 64, 1),
-    Block(4, COARSE_CHANNELS, 1, tap=True),
+    Block(1, 48, stride=2, kernel=4),
+    Block(3, 48),
+    Block(3, FINE_CHANNELS, tap=True),
+    Block(3, 72, stride=2, kernel=4),
+    Block(4, 72),
+    Block(4, 72),
+    Block(3, COARSE_CHANNELS, tap=True),
 )
 SOURCE = "earpatch student, distilled from mn04, YAMNet and MobileNetV2; Apache-2.0 licence"
 
@@ -98,7 +100,9 @@ def _block(x: Any, name: str, block: Block) -> Any:
     incoming = int(x.shape[-1])
     wide = incoming * block.expansion
     y = x if block.expansion == 1 else _layer(x, f"{name}_expand", wide)
-    y = layers.DepthwiseConv2D(3, block.stride, "same", use_bias=False, name=f"{name}_depthwise")(y)
+    y = layers.DepthwiseConv2D(
+        block.kernel, block.stride, "same", use_bias=False, name=f"{name}_depthwise"
+    )(y)
     y = layers.BatchNormalization(
         momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_depthwise_norm"
     )(y)
