@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from edge.commands import RUNTIMES
 
 if TYPE_CHECKING:
-    from calibration.learn import BankLimits
-    from edge.bundle import Manifest
+    from calibration.learn import BankLimits, Learnt
 
 SCANTY_HELD_OUT_S = 60.0
+COLUMN_S, DAY_S = 0.08, 86_400.0
+MIN_RATE, MAX_RATE = 0.001, 10_000.0
 DEFAULT_BANK_ROWS, DEFAULT_BANK_BYTES = 2_000, 512 * 1024
 
 
@@ -42,6 +43,10 @@ def add_normal_options(parser: argparse.ArgumentParser) -> None:
         "--bank-bytes", type=_positive, default=DEFAULT_BANK_BYTES, metavar="N",
         help=f"most bytes in the memory bank, default {DEFAULT_BANK_BYTES}",
     )  # fmt: skip
+    parser.add_argument(
+        "--false-alarms-per-day", type=_rate_per_day, default=1.0, metavar="X",
+        help="how often normal sound may raise an alarm, default 1",
+    )  # fmt: skip
     parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
 
 
@@ -52,17 +57,21 @@ def bank_limits(arguments: argparse.Namespace) -> BankLimits:
     return BankLimits(arguments.bank_rows, arguments.bank_bytes)
 
 
-def report(path: Path, manifest: Manifest) -> None:
-    """Tell what was learnt."""
+def report(path: Path, learnt: Learnt) -> None:
+    """Tell what was learnt, and what it promises."""
+    manifest = learnt.manifest
     bank, limits = manifest.bank, manifest.thresholds
     total_s = sum(recording.duration_s for recording in manifest.recordings)
+    scales = ", ".join(
+        f"{s.columns * COLUMN_S:.3g}" for s in limits.scales if s.against == "normal"
+    )
     print(
         f"{path}: bundle {manifest.bundle_id}\n"
         f"  learnt from {len(manifest.recordings)} recordings, {total_s:.0f} s, "
         f"up to {manifest.limit_hz:.0f} Hz, gain {manifest.front_end.gain_db:+.1f} dB\n"
         f"  bank of {bank.rows} embeddings chosen from {bank.chosen_from_cells}\n"
-        f"  alarm where normal sound should come about once a day: extrapolated from "
-        f"{limits.held_out_s:.0f} s held out of the bank\n"
+        f"  compares {scales} s with normal sound, and each moment with the seconds around it\n"
+        f"{_promised(learnt)}\n"
         f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
     )
     if limits.held_out_s < SCANTY_HELD_OUT_S:
@@ -71,6 +80,34 @@ def report(path: Path, manifest: Manifest) -> None:
         )
     if manifest.previous_id:
         print(f"  the version before, {manifest.previous_id}, is kept in {path / 'versions'}")
+
+
+def _promised(learnt: Learnt) -> str:
+    """The promise, what it rests on, and what came of it in sound that was kept aside."""
+    limits, promise = learnt.manifest.thresholds, learnt.promise
+    lines = [
+        f"  promise: {limits.false_alarms_per_day:g} false alarms a day; measured on "
+        f"{limits.held_out_s:.0f} s held out in turn, {promise.samples} independent samples"
+    ]
+    if promise.extrapolated:
+        lines.append(
+            f"  EXTRAPOLATED beyond what was heard: between {promise.low:.2g} and "
+            f"{promise.high:.2g} a day with 90 % confidence. More normal sound narrows this"
+        )
+    if learnt.checked_s:
+        lines.append(
+            f"  check: {learnt.alarms_in_check} alarms in the last {learnt.checked_s:.0f} s, "
+            f"of which nothing was learnt ({_rate(learnt)})"
+        )
+    return "\n".join(lines)
+
+
+def _rate(learnt: Learnt) -> str:
+    """The achieved rate; with no alarm at all, the most that it can be (95 %, rule of three)."""
+    days = learnt.checked_s / DAY_S
+    if learnt.alarms_in_check:
+        return f"{learnt.alarms_in_check / days:.3g} a day"
+    return f"so fewer than {3 / days:.3g} a day"
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
@@ -93,7 +130,14 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     heard = survey(arguments.normal)
     for note in heard.notes:
         print(f"earpatch: {note}", file=sys.stderr)
-    report(arguments.bundle, learn(arguments.bundle, source, heard, bank_limits(arguments)))
+    learnt = learn(
+        arguments.bundle,
+        source,
+        heard,
+        bank_limits(arguments),
+        false_alarms_per_day=arguments.false_alarms_per_day,
+    )
+    report(arguments.bundle, learnt)
     return 0
 
 
@@ -101,6 +145,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is not a positive number")
+    return number
+
+
+def _rate_per_day(text: str) -> float:
+    number = float(text)
+    if not MIN_RATE <= number <= MAX_RATE:
+        raise argparse.ArgumentTypeError(f"{text} is not between {MIN_RATE:g} and {MAX_RATE:g}")
     return number
 
 

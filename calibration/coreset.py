@@ -8,6 +8,7 @@ is chosen anew from both, which also gives the radius that counts as covered fro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from edge.nearest import Bank
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Int8Array = NDArray[np.int8]
@@ -22,6 +25,24 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 16_384
 DEFAULT_MAX_ROWS = 2_000
 DEFAULT_MAX_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Coreset:
+    """Embeddings that stand for all that were added."""
+
+    rows: Int8Array  # [n, dimension]
+    origins: NDArray[np.int64]  # [n]
+    radius: float  # in int8 steps
+
+
+def merged(coresets: Sequence[Coreset], limit: int) -> Coreset:
+    """One coreset of several: a coreset of coresets covers all (Indyk et al., PODS 2014)."""
+    pool = np.concatenate([coreset.rows for coreset in coresets])
+    origins = np.concatenate([coreset.origins for coreset in coresets])
+    chosen, radius = k_center(pool, limit)
+    farthest = max(coreset.radius for coreset in coresets)
+    return Coreset(pool[chosen], origins[chosen], farthest + float(np.sqrt(radius)))
 
 
 class StreamingCoreset:
@@ -48,24 +69,29 @@ class StreamingCoreset:
             raise ValueError(f"a bank of {max_rows} rows, {max_bytes} bytes holds no embedding")
         self.seen = 0
         self._rows = np.empty((0, dimension), np.int8)
+        self._origins = np.empty(0, np.int64)
         self._covered = 0.0  # squared distance within which an embedding needs no row of its own
         self._chunk = np.empty((chunk_rows, dimension), np.int8)
+        self._chunk_origins = np.empty(chunk_rows, np.int64)
         self._filled = 0
 
-    def add(self, embeddings: Int8Array) -> None:
-        """Take in embeddings, [n, dimension] int8."""
+    def add(self, embeddings: Int8Array, origins: NDArray[np.int64] | None = None) -> None:
+        """Take in embeddings, [n, dimension] int8, and numbers that tell where each was heard."""
+        if origins is None:
+            origins = self.seen + np.arange(len(embeddings))
         self.seen += len(embeddings)
         while len(embeddings):
             space = len(self._chunk) - self._filled
             taken = embeddings[:space]
-            self._chunk[self._filled : self._filled + len(taken)] = taken
+            place = slice(self._filled, self._filled + len(taken))
+            self._chunk[place], self._chunk_origins[place] = taken, origins[: len(taken)]
             self._filled += len(taken)
-            embeddings = embeddings[space:]
+            embeddings, origins = embeddings[space:], origins[space:]
             if self._filled == len(self._chunk):
                 self._absorb()
 
-    def finish(self) -> tuple[Int8Array, float]:
-        """The bank, [rows, dimension] int8, and its radius, in int8 steps.
+    def finish(self) -> Coreset:
+        """What was chosen.
 
         The radius is the largest that any one choice left uncovered. Over several chunks a row may
         be replaced by one within that radius, so an early embedding can lie farther away.
@@ -73,18 +99,20 @@ class StreamingCoreset:
         self._absorb()
         if not len(self._rows):
             raise ValueError("no embeddings were added")
-        return self._rows, float(np.sqrt(self._covered))
+        return Coreset(self._rows, self._origins, float(np.sqrt(self._covered)))
 
     def _absorb(self) -> None:
-        fresh = self._chunk[: self._filled]
+        fresh, origins = self._chunk[: self._filled], self._chunk_origins[: self._filled]
         self._filled = 0
         if not len(fresh):
             return
         if len(self._rows):
-            fresh = fresh[Bank(self._rows).squared_distances(fresh) > self._covered]
+            uncovered = Bank(self._rows).squared_distances(fresh) > self._covered
+            fresh, origins = fresh[uncovered], origins[uncovered]
         pool = np.concatenate([self._rows, fresh])
         chosen, radius = k_center(pool, self.limit)
         self._rows = pool[chosen]
+        self._origins = np.concatenate([self._origins, origins])[chosen]
         self._covered = max(self._covered, radius)
 
 

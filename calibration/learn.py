@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS, StreamingCoreset
-from calibration.thresholds import learn_thresholds
+from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS
+from calibration.holdout import HoldOut
+from calibration.tail_fit import Promise, promise_of
+from calibration.thresholds import alarms_in, learn_thresholds
 from edge import __version__
 from edge.bank_file import write_bank
 from edge.bundle import (
@@ -25,9 +26,9 @@ from edge.bundle import (
     read_manifest,
 )
 from edge.bundle_store import check_target, current_version, holds_bundle, write_version
-from edge.detector import grid_distances
 from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
+from edge.evidence import ALARM
 from edge.nearest import Bank
 from edge.progress import bar
 from edge.recording import RecordingInfo, read_blocks
@@ -35,23 +36,14 @@ from edge.recording import RecordingInfo, read_blocks
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
-
-    from numpy.typing import NDArray
 
     from calibration.backbones import BackboneSource
     from calibration.survey import Survey
     from edge.backbone import Backbone
+    from edge.embedding import Columns
     from edge.frontend import FrontEnd
 
-    FloatArray = NDArray[np.float32]
-    Int8Array = NDArray[np.int8]
-
-STRETCH_S = 10.0  # the shortest stretch worth holding out
-MIN_STRETCHES, MAX_STRETCHES = 4, 48
-HOLD_OUT_EVERY = 4
 MIN_GAIN_DB, MAX_GAIN_DB = -30.0, 60.0
-HELD_OUT_COLUMNS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -67,9 +59,24 @@ def gain_for(level_dbfs: float, reference_level_dbfs: float) -> float:
     return round(float(np.clip(reference_level_dbfs - level_dbfs, MIN_GAIN_DB, MAX_GAIN_DB)), 2)
 
 
+@dataclass(frozen=True)
+class Learnt:
+    """A new version of a bundle, and what it promises."""
+
+    manifest: Manifest
+    promise: Promise  # at the alarm level
+    checked_s: float  # of sound that nothing was learnt from
+    alarms_in_check: int
+
+
 def learn(
-    path: Path, source: BackboneSource, heard: Survey, limits: BankLimits = BankLimits()
-) -> Manifest:
+    path: Path,
+    source: BackboneSource,
+    heard: Survey,
+    limits: BankLimits = BankLimits(),
+    *,
+    false_alarms_per_day: float = 1.0,
+) -> Learnt:
     """Choose a bank, measure thresholds, and write the next version of the bundle at `path`.
 
     Raises:
@@ -88,16 +95,25 @@ def learn(
         raise EarpatchError(
             f"a bank of {limits.max_bytes} bytes holds no embedding: each has {info.dimension}"
         )
-    coreset = StreamingCoreset(info.dimension, max_rows=limits.max_rows, max_bytes=limits.max_bytes)
     check_target(path)
     place = path if path.is_dir() else path.parent
     place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=place) as spill:
-        lengths = _split(heard, source.backbone, front_end, rows, coreset, spill)
-        bank_rows, radius_steps = coreset.finish()
-        segments = list(_held_out(spill, lengths, Bank(bank_rows), rows, source.backbone))
-    scale = source.backbone.output.scale
-    bank_model = write_bank(bank_rows, scale)
+    seconds, scale = column_s(front_end, info), np.float32(source.backbone.output.scale)
+    with HoldOut(
+        place,
+        rows=rows,
+        dimension=info.dimension,
+        expected_columns=heard.duration_s / seconds,
+        limit=min(limits.max_rows, limits.max_bytes // info.dimension),
+        column_s=seconds,
+        scale=scale,
+    ) as hold_out:
+        _hear(heard, source.backbone, front_end, hold_out)
+        chosen, cells = hold_out.bank(), hold_out.seen
+        thresholds = learn_thresholds(hold_out.held_out(), seconds, false_alarms_per_day)
+        check = hold_out.check(Bank(chosen.rows))
+    origins = [hold_out.origin(int(number)) for number in chosen.origins]
+    bank_model = write_bank(chosen.rows, float(scale))
     created = datetime.now(timezone.utc)
     manifest = Manifest(
         format=FORMAT,
@@ -113,20 +129,27 @@ def learn(
         limit_hz=heard.limit_hz,
         rows=rows,
         bank=BankInfo(
-            rows=len(bank_rows),
+            rows=len(chosen.rows),
             dimension=info.dimension,
             max_rows=limits.max_rows,
             max_bytes=limits.max_bytes,
-            chosen_from_cells=coreset.seen,
-            cover_radius=radius_steps * scale,
+            chosen_from_cells=cells,
+            cover_radius=chosen.radius * float(scale),
+            origin_recording=[recording for recording, _ in origins],
+            origin_s=[round(column * seconds, 2) for _, column in origins],
         ),
-        thresholds=learn_thresholds(segments, column_s(front_end, info)),
+        thresholds=thresholds,
         runtime=source.backbone.runtime,
         recordings=heard.provenance,
         files={BACKBONE_FILE: digest(source.model), BANK_FILE: digest(bank_model)},
     ).with_id()
     _save(path, f"{created:%Y%m%dT%H%M%SZ}", manifest, source.model, bank_model)
-    return manifest
+    return Learnt(
+        manifest,
+        promise_of(thresholds.tail, ALARM),
+        round(sum(len(segment.distances) for segment in check) * seconds, 1),
+        sum(alarms_in(thresholds, segment) for segment in check),
+    )
 
 
 def _save(path: Path, time: str, manifest: Manifest, model: bytes, bank_model: bytes) -> None:
@@ -135,67 +158,25 @@ def _save(path: Path, time: str, manifest: Manifest, model: bytes, bank_model: b
     write_version(path, f"{time}-{manifest.bundle_id}", files)
 
 
-def _split(
-    heard: Survey,
-    backbone: Backbone,
-    front_end: FrontEnd,
-    rows: int,
-    coreset: StreamingCoreset,
-    spill: BinaryIO,
-) -> list[int]:
-    """Embed everything: most of it into the coreset, every fourth stretch into `spill`.
-
-    Returns:
-        The number of columns of each uninterrupted held-out stretch, in the order of `spill`.
-    """
+def _hear(heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: HoldOut) -> None:
+    """Embed everything once."""
     seconds = column_s(front_end, backbone.info)
-    stretches = int(np.clip(heard.duration_s // STRETCH_S, MIN_STRETCHES, MAX_STRETCHES))
-    stretch_columns = max(1.0, heard.duration_s / seconds / stretches)
-    lengths: list[int] = []
-    position = 0
     with bar("Learning normal sound", heard.duration_s, "s") as progress:
-        for recording in heard.recordings:
-            previous = -1
+        for number, recording in enumerate(heard.recordings):
+            first = 0
             for columns in _embed(recording, backbone, front_end, heard.limit_hz):
-                indices = ((position + np.arange(len(columns))) / stretch_columns).astype(int)
-                for stretch in np.unique(indices):
-                    part = columns[indices == stretch, :rows]
-                    if stretch % HOLD_OUT_EVERY != HOLD_OUT_EVERY - 1:
-                        coreset.add(part.reshape(-1, part.shape[-1]))
-                        continue
-                    spill.write(np.ascontiguousarray(part).tobytes())
-                    if stretch != previous:
-                        lengths.append(0)
-                    lengths[-1] += len(part)
-                    previous = stretch
-                position += len(columns)
-                progress.update(len(columns) * seconds)
-    return lengths
+                hold_out.add(columns, number, first)
+                first += len(columns.embeddings)
+                progress.update(len(columns.embeddings) * seconds)
 
 
 def _embed(
     recording: RecordingInfo, backbone: Backbone, front_end: FrontEnd, limit_hz: float
-) -> Iterator[Int8Array]:
+) -> Iterator[Columns]:
     embedder = Embedder(front_end, backbone, rate_hz=recording.rate_hz, limit_hz=limit_hz)
     for block in read_blocks(recording):
         yield embedder.push(block)
     yield embedder.finish()
-
-
-def _held_out(
-    spill: BinaryIO, lengths: list[int], bank: Bank, rows: int, backbone: Backbone
-) -> Iterator[FloatArray]:
-    """Distances of the held-out stretches, [columns, rows] each."""
-    spill.seek(0)
-    dimension, scale = backbone.info.dimension, np.float32(backbone.output.scale)
-    for length in lengths:
-        parts = []
-        for start in range(0, length, HELD_OUT_COLUMNS_AT_ONCE):
-            count = min(HELD_OUT_COLUMNS_AT_ONCE, length - start)
-            raw = spill.read(count * rows * dimension)
-            columns = np.frombuffer(raw, np.int8).reshape(count, rows, dimension)
-            parts.append(grid_distances(bank, columns, scale))
-        yield np.concatenate(parts)
 
 
 def _current_id(path: Path) -> str | None:

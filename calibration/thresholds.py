@@ -1,85 +1,206 @@
 """Thresholds from normal sound that is not in the bank.
 
 A bank's distance to its own sound is biased low, so whole stretches are held out, never shuffled
-frames: neighbours in time are alike. The alarm level is extrapolated from them: the largest
-deviation in each block of time follows, roughly, a Gumbel distribution (Coles, *An Introduction to
-Statistical Modeling of Extreme Values*, 2001), and the level is what its tail reaches once in
-`ALARM_PERIOD_S`. A minute of sound can't prove what a day will bring; more sound says it better.
+frames: neighbours in time are alike. On them each scale and row gets its statistics, and the
+largest of the scales, column by column, is the decision statistic: the alarm level is what its
+tail reaches as often as was asked for.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.evidence import Scale, Thresholds, averages, ceiling
+from calibration.tail_fit import block_columns, block_maxima, fit_tail
+from edge.evidence import ALARM, RECENT_COLUMNS, Evidence, Thresholds
+from edge.moving import Departure
+from edge.scales import (
+    LOCAL_COLUMNS,
+    SLOW_COLUMNS,
+    Calm,
+    RowStatistics,
+    Scale,
+    ScaleStream,
+    added,
+    fullness,
+    moving,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
+    Statistics = tuple[FloatArray, FloatArray]  # centre and spread, by row
 
-# On real clips the best single scale for short events was 0.24 s; a worn slide rail stood out most
-# at about 3 s.
-SCALE_COLUMNS = (3, 37)
-FEWEST_BLOCKS = 8  # of a longer scale in the held-out sound; with fewer it can't be judged
-ALARM_PERIOD_S = 86_400.0  # normal sound reaches the alarm level about once in this
-BLOCK_S = 1.0  # the shortest block whose largest deviation counts as one sample
-EULER_GAMMA = 0.5772
-SMALLEST_MARGIN = 1.05  # of the alarm level over the largest deviation that was held out
+# 80 ms to 0.7 s against the seconds around; 0.24 s to a minute against all normal sound.
+RECENT_SCALES = (1, 3, 9)
+NORMAL_SCALES = (LOCAL_COLUMNS, 37, 125, 751)
+FEWEST_WINDOWS = 8  # of a longer scale in the held-out sound; with fewer it can't be judged
 RELEASE = 0.6
+QUIET_COLUMNS = 12  # about a second: alarms nearer than that are one
 UPPER_QUANTILE, UPPER_SIGMAS = 0.95, 1.645  # of a normal distribution
 SMALLEST_SPREAD = 0.01  # of the centre: a row that never varied still needs a unit
+SMALLEST_LEVEL_SPREAD_DB = 0.4  # a microphone's own drift
+SMALLEST_JOINT_SPREAD = 0.1
 
 
-def learn_thresholds(segments: list[FloatArray], column_s: float) -> Thresholds:
-    """Row statistics and the alarm level of each scale.
+@dataclass(frozen=True)
+class Segment:
+    """An uninterrupted stretch that the bank it was measured with does not hold."""
+
+    distances: FloatArray  # [columns, rows]
+    levels_db: FloatArray  # [columns, rows]
+
+
+def learn_thresholds(
+    segments: Sequence[Segment], column_s: float, false_alarms_per_day: float = 1.0
+) -> Thresholds:
+    """Row statistics of each scale, and the alarm level of the largest of them.
 
     Args:
-        segments: distances of held-out stretches, each [columns, rows].
+        segments: held-out normal sound.
         column_s: duration of a column.
+        false_alarms_per_day: how often normal sound may reach the alarm level.
     """
-    columns = sum(len(segment) for segment in segments)
-    shortest = _learn_scale(segments, SCALE_COLUMNS[0], column_s)
-    enough = [count for count in SCALE_COLUMNS[1:] if columns >= FEWEST_BLOCKS * count]
-    limit = ceiling(shortest)
-    limited = [np.minimum(segment, limit) for segment in segments]
-    longer = [_learn_scale(limited, count, column_s) for count in enough]
-    return Thresholds(
-        scales=[shortest, *longer],
+    local = _learn_scale(segments, LOCAL_COLUMNS, "normal", column_s, false_alarms_per_day)
+    limited = [_limited(local, segment) for segment in segments]
+    calmed = [_calmed(local, segment) for segment in segments]
+    departed = [_departed(segment) for segment in segments]
+    scales = [local]
+    scales += [
+        _learn_scale(
+            calmed if columns > SLOW_COLUMNS else limited,
+            columns,
+            "normal",
+            column_s,
+            false_alarms_per_day,
+        )
+        for columns in NORMAL_SCALES[1:]
+        if _windows(segments, columns) >= FEWEST_WINDOWS
+    ]
+    scales += [
+        _learn_scale(departed, columns, "recent", column_s, false_alarms_per_day)
+        for columns in RECENT_SCALES
+    ]
+    unscaled = Thresholds(
+        local=local,
+        scales=scales,
+        alarm=1.0,
         release=RELEASE,
-        held_out_s=round(columns * column_s, 2),
+        false_alarms_per_day=false_alarms_per_day,
+        tail=fit_tail(np.zeros(1), column_s),
+        held_out_s=round(sum(len(s.distances) for s in segments) * column_s, 2),
     )
+    return _with_alarm(unscaled, segments, column_s)
 
 
-def _learn_scale(segments: list[FloatArray], columns: int, column_s: float) -> Scale:
-    averaged = [averages(columns, segment) for segment in segments]
-    together = np.concatenate(averaged)
-    centre = np.median(together, axis=0)
-    upper = np.quantile(together, UPPER_QUANTILE, axis=0)
-    smallest = np.maximum(SMALLEST_SPREAD * np.abs(centre), 1e-6)
-    spread = np.maximum((upper - centre) / UPPER_SIGMAS, smallest)
-    block = max(columns, round(BLOCK_S / column_s))
-    largest = [((part - centre) / spread).max(axis=1) for part in averaged]
-    blocks = [x[i : i + block] for x in largest for i in range(0, len(x), block)]
-    whole = [part for part in blocks if len(part) == block] or blocks
-    maxima = np.asarray([part.max() for part in whole])
-    peak = float(max(part.max() for part in blocks))
-    # The largest of the scales counts, so each gets its share of the false alarms.
-    period_s = ALARM_PERIOD_S * len(SCALE_COLUMNS)
-    level = _return_level(maxima, period_s / (block * column_s))
+def decision_statistic(thresholds: Thresholds, segment: Segment) -> FloatArray:
+    """The largest evidence of each column, over all rows and scales."""
+    curves = []
+    for scales in (thresholds.fast(), thresholds.slow()):
+        if scales:
+            evidence = Evidence(thresholds, scales, segment.distances.shape[1])
+            parts = [evidence.push(segment.distances, segment.levels_db), evidence.finish()]
+            curves.append(np.concatenate([part.evidence for part in parts]).max(axis=1))
+    return np.asarray(np.max(curves, axis=0))
+
+
+def alarms_in(thresholds: Thresholds, segment: Segment) -> int:
+    """How often a stretch rises to the alarm level; near ones count once."""
+    loud = np.flatnonzero(decision_statistic(thresholds, segment) >= ALARM)
+    return int(len(loud) and 1 + np.count_nonzero(np.diff(loud) > QUIET_COLUMNS))
+
+
+def _with_alarm(unscaled: Thresholds, segments: Sequence[Segment], column_s: float) -> Thresholds:
+    import msgspec  # noqa: PLC0415
+
+    curves = [decision_statistic(unscaled, segment) for segment in segments]
+    columns = block_columns(curves, column_s)
+    maxima = block_maxima(curves, columns)
+    raw = fit_tail(maxima, columns * column_s)
+    alarm = max(raw.level_of(unscaled.false_alarms_per_day), SMALLEST_JOINT_SPREAD)
+    tail = fit_tail(maxima / alarm, columns * column_s)
+    return msgspec.structs.replace(unscaled, alarm=alarm, tail=tail)
+
+
+def _windows(segments: Sequence[Segment], columns: int) -> float:
+    """How many independent averages the stretches hold that are long enough."""
+    return sum(len(s.distances) for s in segments if len(s.distances) >= columns) / columns
+
+
+def _limited(local: Scale, segment: Segment) -> Segment:
+    stream = ScaleStream(local, segment.distances.shape[1])
+    return Segment(*stream.limited(segment.distances, segment.levels_db))
+
+
+def _calmed(local: Scale, segment: Segment) -> Segment:
+    calm = Calm(local, segment.distances.shape[1])
+    return Segment(*calm.push(segment.distances, segment.levels_db))
+
+
+def _departed(segment: Segment) -> Segment:
+    parts = []
+    for columns in (segment.distances, segment.levels_db):
+        departure = Departure(RECENT_COLUMNS, columns.shape[1])
+        parts.append(np.concatenate([departure.push(columns), departure.finish()]))
+    return Segment(*parts)
+
+
+def _learn_scale(
+    segments: Sequence[Segment],
+    columns: int,
+    against: Literal["normal", "recent"],
+    column_s: float,
+    false_alarms_per_day: float,
+) -> Scale:
+    averaged = [
+        Segment(_average(s.distances, columns), _average(s.levels_db, columns)) for s in segments
+    ]
+    distance = _upper_statistics(np.concatenate([s.distances for s in averaged]), SMALLEST_SPREAD)
+    level = _level_statistics(np.concatenate([s.levels_db for s in averaged]))
+    raw = [added(s.distances, s.levels_db, distance, level, against) for s in averaged]
+    joint = _upper_statistics(np.concatenate(raw), 0.0, SMALLEST_JOINT_SPREAD)
+    curves = [_largest(part, joint, columns) for part in raw]
+    block = max(columns, block_columns(curves, column_s))
+    tail = fit_tail(block_maxima(curves, block), block * column_s)
     return Scale(
         columns=columns,
-        row_centre=[float(x) for x in centre],
-        row_spread=[float(x) for x in spread],
-        held_out_max=peak,
-        alarm=max(level, SMALLEST_MARGIN * peak, UPPER_SIGMAS),
+        against=against,
+        distance=_kept(distance),
+        level=_kept(level),
+        joint=_kept(joint),
+        unit=max(tail.level_of(false_alarms_per_day), UPPER_SIGMAS),
     )
 
 
-def _return_level(maxima: NDArray[np.float64], blocks: float) -> float:
-    """What a Gumbel distribution, fitted by its moments, exceeds once in so many blocks."""
-    beta = float(maxima.std()) * np.sqrt(6.0) / np.pi
-    location = float(maxima.mean()) - EULER_GAMMA * beta
-    return float(location + beta * np.log(blocks))
+def _largest(raw: FloatArray, joint: Statistics, columns: int) -> FloatArray:
+    deviations = (raw - joint[0]) / joint[1]
+    return np.asarray((deviations * fullness(np.arange(len(raw)), columns, len(raw))).max(axis=1))
+
+
+def _average(columns: FloatArray, over: int) -> FloatArray:
+    average = moving(over, columns.shape[1])
+    return np.concatenate([average.push(columns), average.finish()])
+
+
+def _upper_statistics(values: FloatArray, relative: float, smallest: float = 1e-6) -> Statistics:
+    """Median, and one standard deviation's worth of the upper half."""
+    centre = np.median(values, axis=0)
+    upper = np.quantile(values, UPPER_QUANTILE, axis=0)
+    floor = np.maximum(relative * np.abs(centre), smallest)
+    return centre, np.maximum((upper - centre) / UPPER_SIGMAS, floor).astype(np.float32)
+
+
+def _level_statistics(values: FloatArray) -> Statistics:
+    low, centre, high = np.quantile(values, [1 - UPPER_QUANTILE, 0.5, UPPER_QUANTILE], axis=0)
+    spread = np.maximum((high - low) / (2 * UPPER_SIGMAS), SMALLEST_LEVEL_SPREAD_DB)
+    return centre.astype(np.float32), spread.astype(np.float32)
+
+
+def _kept(statistics: Statistics) -> RowStatistics:
+    return RowStatistics(*([float(x) for x in part] for part in statistics))

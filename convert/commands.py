@@ -90,7 +90,14 @@ def _convert(arguments: argparse.Namespace) -> int:
     for note in heard.notes:
         print(f"earpatch: {note}", file=sys.stderr)
     source = build_backbone(arguments.backbone, arguments.weights, heard, runtime=arguments.runtime)
-    report(arguments.bundle, learn(arguments.bundle, source, heard, bank_limits(arguments)))
+    learnt = learn(
+        arguments.bundle,
+        source,
+        heard,
+        bank_limits(arguments),
+        false_alarms_per_day=arguments.false_alarms_per_day,
+    )
+    report(arguments.bundle, learnt)
     return 0
 
 

@@ -63,7 +63,7 @@ def run_demo(folder: Path, seed: int) -> int:
     truth = _make_day(folder, machine)
     source = builtin_backbone()
     heard = survey(folder / "normal")
-    manifest = learn(folder / "bundle", source, heard)
+    manifest = learn(folder / "bundle", source, heard).manifest
     print(
         f"2. Calibration learnt {heard.duration_s:.0f} s of normal sound: "
         f"bank of {manifest.bank.rows} embeddings, bundle {manifest.bundle_id}"

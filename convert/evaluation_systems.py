@@ -121,7 +121,7 @@ class LogMelNeighbour:
         coreset = StreamingCoreset(CELL_FRAMES * CELL_BANDS, max_rows=BANK_ROWS)
         for spectrum in spectra:
             coreset.add(self._patches(spectrum)[0])
-        self._bank = Bank(coreset.finish()[0])
+        self._bank = Bank(coreset.finish().rows)
 
     def judge(self, path: Path) -> Judgement:
         """Distance by cell, the largest for the clip."""

@@ -39,8 +39,12 @@ class Equalisation:
 
 
 def taps(network: Network, windows: Any) -> list[Any]:
-    """Both tapped layers, averaged over 3x3, on their own grids. [n, T, F, 1] in."""
-    return [tf.nn.avg_pool2d(x, POOL, 1, "SAME") for x in tapped_layers(network, windows)]
+    """Both tapped layers, averaged over 3x3 where the network wants it, on their own grids.
+
+    [n, T, F, 1] in.
+    """
+    tapped = tapped_layers(network, windows)
+    return [tf.nn.avg_pool2d(x, POOL, 1, "SAME") for x in tapped] if network.pooled else tapped
 
 
 def tapped_layers(network: Network, windows: Any) -> list[Any]:

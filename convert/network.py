@@ -66,6 +66,7 @@ class Network:
     tap_names: tuple[str, str]
     source: str
     weights_sha256: str
+    pooled: bool = True  # whether taps are averaged over 3x3 cells, as PatchCore does
 
 
 def fold_batch_norm(

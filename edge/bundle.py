@@ -19,7 +19,7 @@ from edge.backbone import Backbone, BackboneInfo, Quantisation
 from edge.bank_file import read_bank
 from edge.bundle_store import FILES, current_version
 from edge.errors import BundleError
-from edge.evidence import ALARM, Scale, Thresholds
+from edge.evidence import ALARM, Thresholds
 from edge.frontend import FrontEnd
 from edge.nearest import MAX_DIMENSION, Bank
 from edge.runtime import RuntimeInfo, RuntimeName
@@ -27,7 +27,10 @@ from edge.runtime import RuntimeInfo, RuntimeName
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT: Final = "earpatch-bundle-1"
+    from edge.scales import Scale
+    from edge.tail import Tail
+
+FORMAT: Final = "earpatch-bundle-2"
 BACKBONE_FILE, BANK_FILE, MANIFEST_FILE = FILES
 MAX_FILE_BYTES = 64 * 2**20
 ID_LENGTH = 16
@@ -49,6 +52,8 @@ class BankInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     max_bytes: int
     chosen_from_cells: int
     cover_radius: float  # in distance units; see StreamingCoreset.finish
+    origin_recording: list[int]  # by bank row: which of the recordings it was heard in
+    origin_s: list[float]  # by bank row: when in it
 
 
 class RecordingProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -66,7 +71,7 @@ class RecordingProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything about a bundle but its tensors."""
 
-    format: Literal["earpatch-bundle-1"]
+    format: Literal["earpatch-bundle-2"]
     bundle_id: str
     previous_id: str | None  # the version that this one replaced
     created_utc: str
@@ -154,8 +159,12 @@ def _check_consistent(path: Path, manifest: Manifest) -> None:
     info, limits = manifest.backbone, manifest.thresholds
     problems = {
         "rows": not 0 < manifest.rows <= info.grid_rows,
-        "scales": not limits.scales or not all(_is_sound(s, manifest.rows) for s in limits.scales),
+        "scales": not limits.fast()
+        or not all(_is_sound(s, manifest.rows) for s in (limits.local, *limits.scales)),
+        "alarm": not (math.isfinite(limits.alarm) and limits.alarm > 0),
+        "tail": not _is_tail(limits.tail),
         "release": not 0 < limits.release <= ALARM,
+        "origins": not _are_origins(manifest),
         "dimension": not 0 < info.dimension <= MAX_DIMENSION
         or info.dimension != manifest.bank.dimension,
         "mel_bands": info.mel_bands != manifest.front_end.mel_bands
@@ -184,13 +193,33 @@ def _is_possible(front_end: FrontEnd) -> bool:
 
 
 def _is_sound(scale: Scale, rows: int) -> bool:
-    numbers = [*scale.row_centre, *scale.row_spread, scale.alarm]
+    statistics = (scale.distance, scale.level, scale.joint)
+    numbers = [x for s in statistics for x in (*s.centre, *s.spread)]
     return (
-        len(scale.row_centre) == len(scale.row_spread) == rows
-        and all(map(math.isfinite, numbers))
-        and min(*scale.row_spread, scale.alarm) > 0
+        all(len(s.centre) == len(s.spread) == rows for s in statistics)
+        and all(map(math.isfinite, [*numbers, scale.unit]))
+        and min(scale.unit, *(x for s in statistics for x in s.spread)) > 0
         and scale.columns >= 1
         and scale.columns % 2 == 1
+    )
+
+
+def _is_tail(tail: Tail) -> bool:
+    numbers = [tail.block_s, tail.threshold, tail.share_above, tail.shape, tail.scale, *tail.levels]
+    return (
+        all(map(math.isfinite, numbers))
+        and tail.blocks > 0
+        and min(tail.block_s, tail.share_above, tail.scale) > 0
+        and tail.shape >= 0
+        and len(tail.levels) > 1
+        and tail.levels == sorted(tail.levels)
+    )
+
+
+def _are_origins(manifest: Manifest) -> bool:
+    bank, count = manifest.bank, len(manifest.recordings)
+    return len(bank.origin_recording) == len(bank.origin_s) == bank.rows and all(
+        0 <= index < count for index in bank.origin_recording
     )
 
 

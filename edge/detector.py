@@ -14,16 +14,23 @@ from edge.bundle import embedding_scale
 from edge.embedding import Embedder, column_s, row_edges_hz, rows_below
 from edge.errors import RecordingError
 from edge.events import Event, EventFinder, EventRules
-from edge.evidence import ALARM, Evidence
+from edge.evidence import ALARM, Evidence, Weighed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.bundle import Bundle
+    from edge.embedding import Columns
+    from edge.evidence import Thresholds
     from edge.nearest import Bank
+    from edge.scales import Scale
 
     FloatArray = NDArray[np.float32]
     Int8Array = NDArray[np.int8]
+
+
+SLOW_RULES = EventRules(max_columns=750)
+REMEMBERED_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,9 @@ class Findings:
     """What one call added. Evidence follows distances by half the longest averaging time."""
 
     distances: FloatArray  # the anomaly map, [columns, rows]
-    evidence: FloatArray  # [columns, rows]
+    levels_db: FloatArray  # [columns, rows]
+    fast: Weighed  # from the scales that an alarm can wait for
+    slow: Weighed | None  # from the scales of ten seconds and more, where there are any
     events: list[Event]
 
 
@@ -61,30 +70,71 @@ class Detector:
         self._embedder = Embedder(
             front_end, bundle.backbone, rate_hz=rate_hz, limit_hz=self.limit_hz
         )
-        self._evidence = Evidence(limits, self.rows)
-        self._finder = EventFinder(
+        self._fast = self._stage(limits, limits.fast(), rules)
+        self._slow = self._stage(limits, limits.slow(), SLOW_RULES) if limits.slow() else None
+        self._told: list[Event] = []
+
+    def push(self, samples: FloatArray) -> Findings:
+        """Score samples, mono float32 with full scale 1.0."""
+        return self._find(self._embedder.push(samples), last=False)
+
+    def finish(self) -> Findings:
+        """The sound has ended: score what is left and close what is open."""
+        return self._find(self._embedder.finish(), last=True)
+
+    def _stage(self, limits: Thresholds, scales: list[Scale], rules: EventRules | None) -> _Stage:
+        finder = EventFinder(
             alarm=ALARM,
+            tail=limits.tail,
             release=limits.release,
             row_edges_hz=self.row_edges_hz,
             column_s=self.column_s,
             rules=rules,
         )
+        return _Stage(Evidence(limits, scales, self.rows), finder)
 
-    def push(self, samples: FloatArray) -> Findings:
-        """Score samples, mono float32 with full scale 1.0."""
-        distances = self._distances(self._embedder.push(samples))
-        evidence = self._evidence.push(distances)
-        return Findings(distances, evidence, self._finder.push(evidence))
+    def _find(self, columns: Columns, *, last: bool) -> Findings:
+        embeddings, levels_db = columns.rows(self.rows)
+        distances = grid_distances(self._bank, embeddings, self._scale)
+        fast, events = self._fast.push(distances, levels_db, last=last)
+        slow = None
+        if self._slow is not None:
+            self._told += events
+            slow, late = self._slow.push(distances, levels_db, last=last)
+            events = events + [event for event in late if not self._was_told(event)]
+        return Findings(distances, levels_db, fast, slow, sorted(events, key=_start))
 
-    def finish(self) -> Findings:
-        """The sound has ended: score what is left and close what is open."""
-        distances = self._distances(self._embedder.finish())
-        evidence = np.concatenate([self._evidence.push(distances), self._evidence.finish()])
-        events = self._finder.push(evidence) + self._finder.finish()
-        return Findings(distances, evidence, sorted(events, key=lambda event: event.start_s))
+    def _was_told(self, late: Event) -> bool:
+        """Whether a faster scale has found something in the same place already."""
+        self._told = [e for e in self._told if e.end_s > late.start_s - REMEMBERED_S]
+        return any(
+            e.start_s < late.end_s
+            and late.start_s < e.end_s
+            and e.low_hz < late.high_hz
+            and late.low_hz < e.high_hz
+            for e in self._told
+        )
 
-    def _distances(self, embeddings: Int8Array) -> FloatArray:
-        return grid_distances(self._bank, embeddings[:, : self.rows], self._scale)
+
+@dataclass(frozen=True)
+class _Stage:
+    """Some scales and the events that they find."""
+
+    evidence: Evidence
+    finder: EventFinder
+
+    def push(
+        self, distances: FloatArray, levels_db: FloatArray, *, last: bool
+    ) -> tuple[Weighed, list[Event]]:
+        weighed = self.evidence.push(distances, levels_db)
+        if last:
+            weighed = Weighed.join([weighed, self.evidence.finish()])
+        events = self.finder.push(weighed)
+        return weighed, events + (self.finder.finish() if last else [])
+
+
+def _start(event: Event) -> float:
+    return event.start_s
 
 
 def grid_distances(bank: Bank, embeddings: Int8Array, scale: np.float32) -> FloatArray:

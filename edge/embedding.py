@@ -7,7 +7,7 @@ the last, the log-mel spectrogram is continued by its mirror image.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
     Int8Array = NDArray[np.int8]
+
+
+DB_A_NEPER = 10.0 / np.log(10.0)  # of power
 
 
 class Windows:
@@ -72,8 +75,19 @@ class Windows:
             self._frames = np.concatenate([self._frames, frames])
 
 
+class Columns(NamedTuple):
+    """Finished columns of the map."""
+
+    embeddings: Int8Array  # [n, grid_rows, dimension]
+    levels_db: FloatArray  # [n, grid_rows]: mean log-mel level of each cell
+
+    def rows(self, count: int) -> Columns:
+        """Without the rows above the lowest `count`."""
+        return Columns(self.embeddings[:, :count], self.levels_db[:, :count])
+
+
 class Embedder:
-    """A stream of samples becomes columns of int8 embeddings, one column every 80 ms.
+    """A stream of samples becomes columns of int8 embeddings and levels, a column every 80 ms.
 
     Args:
         front_end: the bundle's log-mel parameters.
@@ -87,22 +101,28 @@ class Embedder:
     ) -> None:
         self._backbone = backbone
         self._windows = Windows(front_end, backbone.info, rate_hz=rate_hz, limit_hz=limit_hz)
+        self._db = np.float32(front_end.log_scale * DB_A_NEPER)
 
-    def push(self, samples: FloatArray) -> Int8Array:
-        """Mono samples in, finished columns out: [n, grid_rows, dimension] int8, often n = 0."""
+    def push(self, samples: FloatArray) -> Columns:
+        """Mono samples in, finished columns out, often none."""
         return self._embed(self._windows.push(samples))
 
-    def finish(self) -> Int8Array:
+    def finish(self) -> Columns:
         """The columns of what is left when the sound ends."""
-        windows, columns = self._windows.finish()
-        return self._embed(windows)[:columns]
+        windows, count = self._windows.finish()
+        embeddings, levels_db = self._embed(windows)
+        return Columns(embeddings[:count], levels_db[:count])
 
-    def _embed(self, windows: list[FloatArray]) -> Int8Array:
+    def _embed(self, windows: list[FloatArray]) -> Columns:
         info = self._backbone.info
         if not windows:
-            return np.empty((0, info.grid_rows, info.dimension), np.int8)
+            empty = np.empty((0, info.grid_rows, info.dimension), np.int8)
+            return Columns(empty, np.empty((0, info.grid_rows), np.float32))
         inner = slice(info.context_columns, info.grid_columns - info.context_columns)
-        return np.concatenate([self._backbone.embed(window)[inner] for window in windows])
+        embeddings = [self._backbone.embed(window)[inner] for window in windows]
+        shape = (info.grid_columns, info.frames_per_column, info.grid_rows, info.bands_per_row)
+        levels = [window.reshape(shape).mean(axis=(1, 3))[inner] for window in windows]
+        return Columns(np.concatenate(embeddings), np.concatenate(levels) * self._db)
 
 
 def row_edges_hz(front_end: FrontEnd, info: BackboneInfo) -> NDArray[np.float64]:

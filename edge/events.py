@@ -16,7 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    FloatArray = NDArray[np.float32]
+    from edge.evidence import Weighed
+    from edge.tail import Tail
 
 
 class EventRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,9 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_s: float
     peak_hz: float
     score: float  # largest evidence in the box; 1 is the alarm level
+    scale_s: float  # averaging time of the scale that found it
+    excess_db: float  # level at its peak above what is normal there
+    false_alarms_per_day: float  # how often normal sound would reach this score
 
     @property
     def sounds_like(self) -> str:
@@ -75,6 +79,8 @@ class _Region:
     peak: float
     peak_column: int
     peak_row: int
+    scale_columns: int  # of the scale that found the peak
+    excess_db: float  # at the peak
 
     @property
     def start(self) -> int:
@@ -88,6 +94,7 @@ class _Region:
         if other.peak > self.peak:
             self.peak = other.peak
             self.peak_column, self.peak_row = other.peak_column, other.peak_row
+            self.scale_columns, self.excess_db = other.scale_columns, other.excess_db
         for mine, theirs in ((self.by_column, other.by_column), (self.by_row, other.by_row)):
             for key, value in theirs.items():
                 mine[key] = max(value, mine.get(key, value))
@@ -113,6 +120,7 @@ class EventFinder:
 
     Args:
         alarm: evidence at which a region is an event.
+        tail: how often normal sound reaches which evidence.
         release: evidence down to which a region reaches.
         row_edges_hz: frequency edges of the rows, [rows + 1].
         column_s: duration of a column.
@@ -123,29 +131,31 @@ class EventFinder:
         self,
         *,
         alarm: float,
+        tail: Tail,
         release: float,
         row_edges_hz: NDArray[np.float64],
         column_s: float,
         rules: EventRules | None = None,
     ) -> None:
-        self._alarm, self._release = alarm, release
+        self._alarm, self._release, self._tail = alarm, release, tail
         self._edges_hz, self._column_s = row_edges_hz, column_s
         self._rules = rules or EventRules()
         self._open: list[_Region] = []
         self._column = 0
 
-    def push(self, evidence: FloatArray) -> list[Event]:
-        """[n, rows] in; the events that closed, oldest first."""
-        return [event for column in evidence for event in self._step(column)]
+    def push(self, weighed: Weighed) -> list[Event]:
+        """Columns in; the events that closed, oldest first."""
+        count = range(len(weighed.evidence))
+        return [event for index in count for event in self._step(weighed, index)]
 
     def finish(self) -> list[Event]:
         """The sound ends, and so does every open event."""
         closing, self._open = self._open, []
         return self._events(closing)
 
-    def _step(self, evidence: FloatArray) -> list[Event]:
+    def _step(self, weighed: Weighed, index: int) -> list[Event]:
         oldest = self._column - self._rules.join_columns - 1
-        for fresh in self._regions(evidence):
+        for fresh in self._regions(weighed, index):
             touching = [r for r in self._open if r.touches(fresh, oldest, self._rules.join_rows)]
             for region in touching:
                 fresh.absorb(region)
@@ -160,8 +170,9 @@ class EventFinder:
         quiet = self._column - 1 - region.last > self._rules.join_columns
         return quiet or self._column - region.start >= self._rules.max_columns
 
-    def _regions(self, evidence: FloatArray) -> list[_Region]:
+    def _regions(self, weighed: Weighed, index: int) -> list[_Region]:
         """Runs of active rows in one column."""
+        evidence = weighed.evidence[index]
         active = np.flatnonzero(evidence >= self._release)
         if not len(active):
             return []
@@ -178,6 +189,8 @@ class EventFinder:
                     peak=rows[peak_row],
                     peak_column=column,
                     peak_row=peak_row,
+                    scale_columns=int(weighed.scale_columns[index, peak_row]),
+                    excess_db=float(weighed.excess_db[index, peak_row]),
                 )
             )
         return regions
@@ -199,4 +212,7 @@ class EventFinder:
             peak_s=round((region.peak_column + 0.5) * column_s, 3),
             peak_hz=round(float(peak_band_hz.mean()), 1),
             score=round(region.peak / self._alarm, 3),
+            scale_s=round(region.scale_columns * column_s, 3),
+            excess_db=round(region.excess_db, 1),
+            false_alarms_per_day=float(f"{self._tail.per_day(region.peak):.3g}"),
         )

@@ -1,163 +1,137 @@
-"""From distances to evidence: what a row's distance means, in units of what is normal for it.
+"""From distances and levels to evidence: what a cell means, in units of what is normal for it.
 
-A distance alone says little: low rows and high rows differ in how far normal sound strays from the
-bank. So each row's distance is averaged over time, on a short and on a long scale, and standardised
-by what the same row and scale did on normal sound that was kept out of the bank.
+Two streams stand side by side: each cell's distance to the bank, and its level in dB. Both are
+averaged over time on several scales and standardised by what the same row and scale did on normal
+sound that was kept out of the bank; their deviations are added, as in Stouffer's method, and the
+largest of the scales counts.
+
+Short scales look at how a cell departs from the seconds around it (a burst, a knock), long scales
+at how it differs from all normal sound (a shift that stays); the longest take the median, which no
+short event moves. A long average smears; so each cell gets only the share that it carries itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
 
+from edge.moving import Departure
+from edge.scales import LOCAL_COLUMNS, SLOW_COLUMNS, Calm, Scale, ScaleStream
+from edge.tail import Tail
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
 
 ALARM = 1.0  # evidence at which an event exists
-# A longer average takes in a cell at no more than this many short-scale spreads: what is louder is
-# found at the short scale, and would drown everything around it at the long one.
-MOST_SPREADS = 4.0
-
-
-class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What held-out normal sound does at one averaging time."""
-
-    columns: int  # odd: the average is centred on its column
-    row_centre: list[float]  # median of the averaged distance, by row
-    row_spread: list[float]  # one standard deviation's worth of its upper half, by row
-    held_out_max: float  # the largest deviation in it, in spreads
-    alarm: float  # the deviation at which an event exists, in spreads
+RECENT_COLUMNS = 63  # 5 s: what a short event departs from
 
 
 class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where an event begins and ends."""
+    """Where an event begins and ends, and what that promises."""
 
-    scales: list[Scale]  # from the shortest; that one also tells where a slow deviation lies
+    local: Scale
+    scales: list[Scale]
+    alarm: float  # the largest of the scales at which an event exists, in their units
     release: float  # evidence down to which an event's box reaches; an event exists at 1
+    false_alarms_per_day: float  # what was asked for
+    tail: Tail  # how often normal sound reaches which evidence
     held_out_s: float  # how much normal sound this rests on
 
+    def fast(self) -> list[Scale]:
+        """The scales that an alarm can wait for."""
+        return [scale for scale in self.scales if scale.columns <= SLOW_COLUMNS]
 
-class MovingAverage:
-    """Centred average over an odd number of columns, streaming; shorter at both ends.
+    def slow(self) -> list[Scale]:
+        """The scales of ten seconds and more."""
+        return [scale for scale in self.scales if scale.columns > SLOW_COLUMNS]
 
-    Args:
-        columns: how many columns are averaged.
-        rows: how many rows a column has.
 
-    Raises:
-        ValueError: an even number of columns.
-    """
+class Weighed(NamedTuple):
+    """Columns of evidence with what stands behind them; [n, rows] each."""
 
-    def __init__(self, columns: int, rows: int) -> None:
-        if columns < 1 or columns % 2 == 0:
-            raise ValueError(f"the number of columns to average is odd, not {columns}")
-        self._reach = columns // 2
-        self._kept = np.empty((0, rows), np.float32)  # what the next averages still need
-        self._next = 0  # index in `_kept` of the column that the next average is centred on
+    evidence: FloatArray
+    scale_columns: NDArray[np.int16]  # the averaging time of the scale that counted
+    excess_db: FloatArray  # level above what is normal
 
-    def push(self, columns: FloatArray) -> FloatArray:
-        """[n, rows] in, the averages that are complete by now out, in order."""
-        self._kept = np.concatenate([self._kept, columns])
-        return self._average(len(self._kept) - self._reach - self._next)
-
-    def finish(self) -> FloatArray:
-        """The last averages, over the columns that there are."""
-        return self._average(len(self._kept) - self._next)
-
-    def _average(self, count: int) -> FloatArray:
-        out = np.empty((max(0, count), self._kept.shape[1]), np.float32)
-        for i in range(len(out)):
-            centre = self._next + i
-            window = self._kept[max(0, centre - self._reach) : centre + self._reach + 1]
-            out[i] = window.mean(axis=0)
-        drop = max(0, self._next + len(out) - self._reach)
-        self._kept = self._kept[drop:]
-        self._next += len(out) - drop
-        return out
+    @classmethod
+    def join(cls, parts: Sequence[Weighed]) -> Weighed:
+        """Parts of one stream, put together."""
+        return cls(
+            np.concatenate([part.evidence for part in parts]),
+            np.concatenate([part.scale_columns for part in parts]),
+            np.concatenate([part.excess_db for part in parts]),
+        )
 
 
 class Evidence:
-    """A stream of distances becomes a stream of evidence: 1 is the alarm level.
-
-    The largest of the scales counts. A long average smears an event over its whole length; so each
-    cell gets only the share of it that the cell carries itself at the shortest scale.
+    """A stream of distances and levels becomes a stream of evidence: 1 is the alarm level.
 
     Args:
         thresholds: what is normal.
-        rows: how many rows, from the lowest, the distances have.
+        scales: those of them that count here.
+        rows: how many rows, from the lowest, the sound has.
     """
 
-    def __init__(self, thresholds: Thresholds, rows: int) -> None:
-        shortest, *longer = thresholds.scales
-        self._rows = rows
-        self._own = _ScaleStream(shortest, rows)
-        self._longer = [_ScaleStream(scale, rows) for scale in longer]
+    def __init__(self, thresholds: Thresholds, scales: Sequence[Scale], rows: int) -> None:
+        self._alarm = np.float32(thresholds.alarm)
+        self._local = ScaleStream(thresholds.local, rows)
+        self._calm = Calm(thresholds.local, rows)
+        self._own = np.empty((0, rows), np.float32)  # local deviations that wait
+        self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
+        self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
+        self._departures = (Departure(RECENT_COLUMNS, rows), Departure(RECENT_COLUMNS, rows))
 
-    def push(self, distances: FloatArray) -> FloatArray:
-        """[n, rows] distances in, [m, rows] evidence out: half the longest scale later."""
-        self._own.push(distances)
-        for scale in self._longer:
-            scale.push(np.minimum(distances, self._own.ceiling))
+    def push(self, distances: FloatArray, levels_db: FloatArray) -> Weighed:
+        """[n, rows] distances and levels in, evidence out: half the longest window later."""
+        self._local.push(distances, levels_db)
+        limited = self._local.limited(distances, levels_db)
+        calmed = self._calm.push(distances, levels_db)
+        for stream in self._normal:
+            if stream.scale.columns <= LOCAL_COLUMNS:
+                stream.push(distances, levels_db)
+            else:
+                stream.push(*(calmed if stream.is_slow else limited))
+        self._share_out(last=False)
+        if self._recent:
+            distance, level = self._departures
+            departed = distance.push(distances), level.push(levels_db)
+            for stream in self._recent:
+                stream.push(*departed)
         return self._take()
 
-    def finish(self) -> FloatArray:
+    def finish(self) -> Weighed:
         """The evidence of the last columns."""
-        for scale in (self._own, *self._longer):
-            scale.finish()
+        for stream in (self._local, *self._normal):
+            stream.finish()
+        self._share_out(last=True)
+        if self._recent:
+            distance, level = self._departures
+            departed = distance.finish(), level.finish()
+            for stream in self._recent:
+                stream.push(*departed)
+                stream.finish()
         return self._take()
 
-    def _take(self) -> FloatArray:
-        count = min(len(scale.averages) for scale in (self._own, *self._longer))
-        own = self._own.deviation(self._own.take(count))
-        evidence = own / np.float32(self._own.alarm)
-        for scale in self._longer:
-            averages = scale.take(count)
-            share = own / np.maximum(self._own.deviation(averages), np.float32(1e-6))
-            slow = scale.deviation(averages) / np.float32(scale.alarm)
-            np.maximum(evidence, slow * np.clip(share, 0, 1), out=evidence)
-        return evidence
+    def _share_out(self, *, last: bool) -> None:
+        fresh = self._local.take(self._local.ready)
+        self._own = np.concatenate([self._own, fresh])
+        for stream in self._normal:
+            stream.push_own(fresh, last=last)
 
-
-class _ScaleStream:
-    """Averages at one scale, kept until the longest scale has caught up."""
-
-    def __init__(self, scale: Scale, rows: int) -> None:
-        self.alarm = scale.alarm
-        self.averages = np.empty((0, rows), np.float32)
-        self._average = MovingAverage(scale.columns, rows)
-        self._centre = np.asarray(scale.row_centre[:rows], np.float32)
-        self._spread = np.asarray(scale.row_spread[:rows], np.float32)
-
-    @property
-    def ceiling(self) -> FloatArray:
-        """The distance beyond which a cell counts no more in a longer average, by row."""
-        return self._centre + np.float32(MOST_SPREADS) * self._spread
-
-    def push(self, distances: FloatArray) -> None:
-        self.averages = np.concatenate([self.averages, self._average.push(distances)])
-
-    def finish(self) -> None:
-        self.averages = np.concatenate([self.averages, self._average.finish()])
-
-    def take(self, count: int) -> FloatArray:
-        taken, self.averages = self.averages[:count], self.averages[count:]
-        return taken
-
-    def deviation(self, averages: FloatArray) -> FloatArray:
-        """Averaged distances in spreads of what is normal at this scale."""
-        return (averages - self._centre) / self._spread
-
-
-def ceiling(shortest: Scale) -> FloatArray:
-    """Distances above this count no more in a longer average. [rows]."""
-    return _ScaleStream(shortest, len(shortest.row_centre)).ceiling
-
-
-def averages(columns: int, distances: FloatArray) -> FloatArray:
-    """The moving average of a whole stretch, [columns, rows]."""
-    average = MovingAverage(columns, distances.shape[1])
-    return np.concatenate([average.push(distances), average.finish()])
+    def _take(self) -> Weighed:
+        streams = (*self._normal, *self._recent)
+        count = min(len(self._own), *(stream.ready for stream in streams))
+        own, self._own = self._own[:count], self._own[count:]
+        evidence = np.full(own.shape, -np.inf, np.float32)
+        winner = np.zeros(own.shape, np.int16)
+        for stream in streams:
+            found = stream.take(count, own) / np.float32(stream.scale.unit)
+            winner[found > evidence] = stream.scale.columns
+            np.maximum(evidence, found, out=evidence)
+        return Weighed(evidence / self._alarm, winner, self._local.take_excess(count))

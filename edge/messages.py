@@ -26,6 +26,9 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     peak_s: float
     peak_hz: float
     score: float  # 1 is the alarm level
+    scale_s: float  # averaging time of the scale that found it
+    excess_db: float  # level at its peak above what is normal there
+    false_alarms_per_day: float  # how often normal sound would reach this score
     sounds_like: str
     bundle: str
 

@@ -27,6 +27,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     path: str
     score: float  # largest evidence; 1 is the alarm level
+    false_alarms_per_day: float  # how often normal sound would reach this score
     anomalous: bool
     events: list[Event]
 
@@ -58,10 +59,14 @@ def score_recording(bundle: Bundle, path: Path) -> Scored:
     findings = [detector.push(block) for block in read_blocks(info)]
     findings.append(detector.finish())
     distances = np.concatenate([f.distances for f in findings])
-    evidence = np.concatenate([f.evidence for f in findings])
+    evidence = np.concatenate([f.fast.evidence for f in findings])
+    if slow := [f.slow.evidence for f in findings if f.slow is not None]:
+        evidence = np.maximum(evidence, np.concatenate(slow))
     events = [event for f in findings for event in f.events]
     events.sort(key=lambda event: (event.start_s, event.low_hz))
-    verdict = Verdict(str(path), round(float(evidence.max()), 4), bool(events), events)
+    score = round(float(evidence.max()), 4)
+    rate = float(f"{bundle.manifest.thresholds.tail.per_day(score):.3g}")
+    verdict = Verdict(str(path), score, rate, bool(events), events)
     return Scored(
         verdict=verdict,
         distances=distances,

@@ -1,0 +1,156 @@
+"""Normal sound, held out in turn: every quarter is measured with a bank of the other three.
+
+Whole quarters, in the order of recording, so that what changes slowly is held out too
+(cross-fitting; Roberts et al., *Ecography*, 2017, on blocks for data that depend on their
+neighbours). Embeddings and levels wait in a temporary file; memory holds no more than four
+coresets. Of long enough sound the last tenth is kept from all of them, to check the result.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from calibration.coreset import Coreset, StreamingCoreset, merged
+from calibration.thresholds import Segment
+from edge.detector import grid_distances
+from edge.nearest import Bank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edge.embedding import Columns
+
+QUARTERS = 4
+CHECK_SHARE, SHORTEST_TO_CHECK_S = 0.1, 300.0
+COLUMNS_AT_ONCE = 512
+ROW_BITS, COLUMN_BITS = 8, 32
+
+
+@dataclass
+class _Run:
+    """Columns of one recording and one quarter without a gap; `QUARTERS` is the last tenth."""
+
+    recording: int
+    quarter: int
+    columns: int = 0
+
+
+class HoldOut:
+    """Takes in all normal sound; use it as a context manager.
+
+    Args:
+        folder: where the temporary files may lie.
+        rows: rows of the map.
+        dimension: length of an embedding.
+        expected_columns: about how many columns will come.
+        limit: rows of a bank.
+        column_s: duration of a column.
+        scale: what one int8 step of an embedding is worth in distance units.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows: int,
+        dimension: int,
+        expected_columns: float,
+        limit: int,
+        column_s: float,
+        scale: np.float32,
+    ) -> None:
+        self._rows, self._dimension, self._limit, self._scale = rows, dimension, limit, scale
+        self._checks = expected_columns * column_s >= SHORTEST_TO_CHECK_S
+        learnt = expected_columns * (1 - CHECK_SHARE if self._checks else 1)
+        self._quarter_columns = max(1.0, learnt / QUARTERS)
+        self._coresets = [StreamingCoreset(dimension, max_rows=limit) for _ in range(QUARTERS)]
+        self._embeddings = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._levels = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._runs: list[_Run] = []
+        self._position = 0
+
+    def __enter__(self) -> HoldOut:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._embeddings.close()
+        self._levels.close()
+
+    @property
+    def seen(self) -> int:
+        """Cells that a bank could be chosen from."""
+        return sum(coreset.seen for coreset in self._coresets)
+
+    def add(self, columns: Columns, recording: int, first: int) -> None:
+        """Columns of a recording; `first` is the number of the first one in it."""
+        columns = columns.rows(self._rows)
+        numbers = first + np.arange(len(columns.embeddings))
+        quarters = (self._position + np.arange(len(numbers))) / self._quarter_columns
+        quarters = np.minimum(quarters.astype(int), QUARTERS if self._checks else QUARTERS - 1)
+        for quarter in np.unique(quarters):
+            part = quarters == quarter
+            self._run(recording, int(quarter), first).columns += int(part.sum())
+            if quarter < QUARTERS:
+                flat = columns.embeddings[part].reshape(-1, self._dimension)
+                self._coresets[quarter].add(flat, self._origins(recording, numbers[part]))
+        self._embeddings.write(np.ascontiguousarray(columns.embeddings).tobytes())
+        self._levels.write(np.ascontiguousarray(columns.levels_db).tobytes())
+        self._position += len(numbers)
+
+    def bank(self) -> Coreset:
+        """A bank of everything but the last tenth."""
+        return merged([c.finish() for c in self._coresets if c.seen], self._limit)
+
+    def held_out(self) -> list[Segment]:
+        """Every stretch, measured with a bank of the other quarters."""
+        chosen = {q: c.finish() for q, c in enumerate(self._coresets) if c.seen}
+        banks = {}
+        for quarter, own in chosen.items():
+            others = [c for q, c in chosen.items() if q != quarter] or [own]
+            banks[quarter] = Bank(merged(others, self._limit).rows)
+        return [s for q, s in self._segments(banks) if q < QUARTERS]
+
+    def check(self, bank: Bank) -> list[Segment]:
+        """The last tenth, measured with the bank that will be used; often there is none."""
+        return [s for _, s in self._segments({QUARTERS: bank})]
+
+    def origin(self, number: int) -> tuple[int, int]:
+        """Recording and column that an origin stands for."""
+        return number >> (COLUMN_BITS + ROW_BITS), (number >> ROW_BITS) % 2**COLUMN_BITS
+
+    def _origins(self, recording: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        place = (recording << (COLUMN_BITS + ROW_BITS)) + (columns.astype(np.int64) << ROW_BITS)
+        return np.asarray((place[:, None] + np.arange(self._rows)).ravel())
+
+    def _run(self, recording: int, quarter: int, first: int) -> _Run:
+        last = self._runs[-1] if self._runs else None
+        if last is None or (last.recording, last.quarter) != (recording, quarter) or first == 0:
+            self._runs.append(_Run(recording, quarter))
+        return self._runs[-1]
+
+    def _segments(self, banks: dict[int, Bank]) -> Iterator[tuple[int, Segment]]:
+        start = 0
+        for run in self._runs:
+            if run.quarter in banks and run.columns:
+                yield run.quarter, self._segment(banks[run.quarter], start, run.columns)
+            start += run.columns
+
+    def _segment(self, bank: Bank, start: int, count: int) -> Segment:
+        cells = self._rows * self._dimension
+        self._embeddings.seek(start * cells)
+        self._levels.seek(start * self._rows * 4)
+        parts = []
+        for done in range(0, count, COLUMNS_AT_ONCE):
+            columns = min(COLUMNS_AT_ONCE, count - done)
+            raw = np.frombuffer(self._embeddings.read(columns * cells), np.int8)
+            shape = (columns, self._rows, self._dimension)
+            parts.append(grid_distances(bank, raw.reshape(shape), self._scale))
+        levels = np.frombuffer(self._levels.read(count * self._rows * 4), np.float32)
+        return Segment(np.concatenate(parts), levels.reshape(count, self._rows))

@@ -1,0 +1,110 @@
+"""Centred windows that move over a stream of columns: mean and median, at constant cost.
+
+Means are taken in integers, so they are the same, bit for bit, however the stream is cut.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+    IntArray = NDArray[np.int64]
+
+WINDOWS_AT_ONCE = 128
+STEPS_A_UNIT = 2**20  # of the fixed point that sums are taken in
+
+
+class _Moving(ABC):
+    """Something over an odd number of columns around each column; fewer at both ends.
+
+    Args:
+        columns: how many columns a window has.
+        rows: how many rows a column has.
+
+    Raises:
+        ValueError: an even number of columns.
+    """
+
+    def __init__(self, columns: int, rows: int) -> None:
+        if columns < 1 or columns % 2 == 0:
+            raise ValueError(f"a centred window has an odd number of columns, not {columns}")
+        self.columns = columns
+        self._reach = columns // 2
+        self._kept = np.empty((0, rows), np.float32)  # what the next windows still need
+        self._next = 0  # index in `_kept` of the column that the next window is centred on
+
+    def push(self, columns: FloatArray) -> FloatArray:
+        """[n, rows] in, the columns that are complete by now out, in order."""
+        self._kept = np.concatenate([self._kept, columns])
+        return self._take(len(self._kept) - self._reach - self._next)
+
+    def finish(self) -> FloatArray:
+        """The last columns, over what there is."""
+        return self._take(len(self._kept) - self._next)
+
+    def _take(self, count: int) -> FloatArray:
+        centres = self._next + np.arange(max(0, count))
+        first = np.maximum(0, centres - self._reach)
+        last = np.minimum(len(self._kept), centres + self._reach + 1)
+        out = self._over(self._kept, first, last)
+        drop = max(0, self._next + len(out) - self._reach)
+        self._kept = self._kept[drop:]
+        self._next += len(out) - drop
+        return out
+
+    @abstractmethod
+    def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
+        """What each window `kept[first:last]` amounts to, [len(first), rows]."""
+
+
+class MovingAverage(_Moving):
+    """The mean of each window."""
+
+    def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
+        steps = np.rint(kept.astype(np.float64) * STEPS_A_UNIT).astype(np.int64)
+        sums = np.zeros((len(kept) + 1, kept.shape[1]), np.int64)
+        np.cumsum(steps, axis=0, out=sums[1:])
+        widths = (last - first)[:, None] * float(STEPS_A_UNIT)
+        return np.asarray((sums[last] - sums[first]) / np.maximum(widths, 1.0), np.float32)
+
+
+class MovingMedian(_Moving):
+    """The median of each window."""
+
+    def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
+        out = np.empty((len(first), kept.shape[1]), np.float32)
+        whole = np.flatnonzero(last - first == self.columns)
+        for start in range(0, len(whole), WINDOWS_AT_ONCE):
+            some = whole[start : start + WINDOWS_AT_ONCE]
+            views = np.lib.stride_tricks.sliding_window_view(kept, self.columns, axis=0)
+            out[some] = np.median(views[first[some]], axis=-1)
+        for i in np.flatnonzero(last - first != self.columns):
+            out[i] = np.median(kept[first[i] : last[i]], axis=0)
+        return out
+
+
+class Departure:
+    """How far each column lies from the median of the sound around it. [rows] a column."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self._median = MovingMedian(columns, rows)
+        self._waiting = np.empty((0, rows), np.float32)
+
+    def push(self, columns: FloatArray) -> FloatArray:
+        """[n, rows] in, half a window later the departures out."""
+        self._waiting = np.concatenate([self._waiting, columns])
+        return self._subtract(self._median.push(columns))
+
+    def finish(self) -> FloatArray:
+        """The departures of the last columns."""
+        return self._subtract(self._median.finish())
+
+    def _subtract(self, medians: FloatArray) -> FloatArray:
+        done, self._waiting = self._waiting[: len(medians)], self._waiting[len(medians) :]
+        return np.asarray(done - medians)

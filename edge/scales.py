@@ -1,0 +1,170 @@
+"""One scale of evidence: averages of distances and levels, and how far they stray from normal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+
+from edge.moving import MovingAverage, MovingMedian
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.float32]
+
+LOCAL_COLUMNS = 3  # the scale that tells where a slow deviation lies
+# A longer average takes in a cell at no more than this many local spreads: what is louder is
+# found at a short scale, and would drown everything around it at a long one.
+MOST_SPREADS = 4.0
+SLOW_COLUMNS = 100  # longer averages than this come too late to wait for
+DISTURBED_UNITS, DISTURBED_AFTER_COLUMNS = 0.5, 4  # when a column is too loud for a slow scale
+
+
+class RowStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What held-out normal sound does, by row."""
+
+    centre: list[float]
+    spread: list[float]  # one standard deviation's worth
+
+
+class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is normal at one averaging time."""
+
+    columns: int  # odd: the average is centred on its column
+    against: Literal["normal", "recent"]  # all normal sound, or the seconds around a cell
+    distance: RowStatistics
+    level: RowStatistics  # in dB
+    joint: RowStatistics  # of both deviations added
+    unit: float  # the joint deviation that counts as 1 before scales are compared
+
+
+class Calm:
+    """What a slow scale hears: a column with a loud event in it as if it were normal.
+
+    Args:
+        local: the local scale.
+        rows: how many rows a column has.
+    """
+
+    def __init__(self, local: Scale, rows: int) -> None:
+        self._distance, self._spread, self._level = (
+            np.asarray(x[:rows], np.float32)
+            for x in (local.distance.centre, local.distance.spread, local.level.centre)
+        )
+        self._limit = np.float32(DISTURBED_UNITS * local.unit)
+        self._since = DISTURBED_AFTER_COLUMNS  # columns since the last disturbed one
+
+    def push(self, distances: FloatArray, levels_db: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """[n, rows] of both in, [n, rows] of both out."""
+        loud = ((distances - self._distance) / self._spread).max(axis=1) > self._limit
+        disturbed = np.empty(len(loud), bool)
+        for i, is_loud in enumerate(loud):
+            self._since = 0 if is_loud else self._since + 1
+            disturbed[i] = self._since < DISTURBED_AFTER_COLUMNS
+        taken = disturbed[:, None]
+        return (
+            np.where(taken, self._distance, distances),
+            np.where(taken, self._level, levels_db),
+        )
+
+
+class ScaleStream:
+    """One scale: averages of both streams and their joint deviation, kept until it is taken."""
+
+    def __init__(self, scale: Scale, rows: int) -> None:
+        self.scale = scale
+        self.is_slow = scale.columns > SLOW_COLUMNS
+        self._shared = scale.against == "normal" and scale.columns > LOCAL_COLUMNS
+        self._distance, self._level, self._joint = (
+            (np.asarray(s.centre[:rows], np.float32), np.asarray(s.spread[:rows], np.float32))
+            for s in (scale.distance, scale.level, scale.joint)
+        )
+        self._averages = (moving(scale.columns, rows), moving(scale.columns, rows))
+        self._own_average = MovingAverage(scale.columns, rows)
+        empty = np.empty((0, rows), np.float32)
+        self._deviations, self._excess, self._own_means = empty, empty, empty
+        self._done = self._seen = 0  # columns that came out, and that went in, so far
+
+    @property
+    def ready(self) -> int:
+        """Columns that can be taken."""
+        return min(len(self._deviations), len(self._own_means) if self._shared else 2**31)
+
+    def limited(self, distances: FloatArray, levels_db: FloatArray) -> tuple[FloatArray, ...]:
+        """Both streams without what is too far out for a longer average."""
+        (centre, spread), (middle, width) = self._distance, self._level
+        most = np.float32(MOST_SPREADS)
+        level = np.clip(levels_db, middle - most * width, middle + most * width)
+        return np.minimum(distances, centre + most * spread), level
+
+    def push(self, distances: FloatArray, levels_db: FloatArray) -> None:
+        """Take in columns, [n, rows]."""
+        self._seen += len(distances)
+        distance, level = self._averages
+        self._add(distance.push(distances), level.push(levels_db), None)
+
+    def finish(self) -> None:
+        """The stream has ended."""
+        distance, level = self._averages
+        self._add(distance.finish(), level.finish(), self._seen)
+
+    def push_own(self, own: FloatArray, *, last: bool) -> None:
+        """Take in local deviations, of which each cell will get its share."""
+        if not self._shared:
+            return
+        parts = [self._own_means, self._own_average.push(np.maximum(own, 0))]
+        self._own_means = np.concatenate([*parts, *([self._own_average.finish()] if last else [])])
+
+    def take(self, count: int, own: FloatArray | None = None) -> FloatArray:
+        """The next deviations, each cell with its share where local ones are given."""
+        found, self._deviations = self._deviations[:count], self._deviations[count:]
+        if own is None or not self._shared:
+            return found
+        means, self._own_means = self._own_means[:count], self._own_means[count:]
+        share = np.clip(own / np.maximum(means, np.float32(1e-6)), 0, 1)
+        return np.where(found > 0, found * share, found)
+
+    def take_excess(self, count: int) -> FloatArray:
+        """The next levels above what is normal, in dB."""
+        taken, self._excess = self._excess[:count], self._excess[count:]
+        return taken
+
+    def _add(self, distance: FloatArray, level: FloatArray, end: int | None) -> None:
+        raw = added(distance, level, self._distance, self._level, self.scale.against)
+        joint = (raw - self._joint[0]) / self._joint[1] * self._fullness(len(raw), end)
+        self._deviations = np.concatenate([self._deviations, joint])
+        self._excess = np.concatenate([self._excess, level - self._level[0]])
+
+    def _fullness(self, count: int, end: int | None) -> FloatArray:
+        """Fewer columns at the ends vary more: their deviation counts for less."""
+        share = fullness(self._done + np.arange(count), self.scale.columns, end)
+        self._done += count
+        return share
+
+
+def moving(columns: int, rows: int) -> MovingAverage | MovingMedian:
+    """What a scale takes of its columns: long ones the median, which no short event moves."""
+    return (MovingMedian if columns > SLOW_COLUMNS else MovingAverage)(columns, rows)
+
+
+def fullness(centres: NDArray[np.int64], columns: int, end: int | None) -> FloatArray:
+    """The square root of the share of a window that holds sound, [n, 1]."""
+    reach = columns // 2
+    before = np.minimum(centres, reach)
+    after = np.minimum((np.inf if end is None else end) - 1 - centres, reach)
+    return np.asarray(np.sqrt((before + after + 1) / columns), np.float32)[:, None]
+
+
+def added(
+    distance: FloatArray,
+    level: FloatArray,
+    distance_statistics: tuple[FloatArray, FloatArray],
+    level_statistics: tuple[FloatArray, FloatArray],
+    against: str,
+) -> FloatArray:
+    """Both deviations of averaged columns: a quieter cell is no burst, but may be a shift."""
+    far = (distance - distance_statistics[0]) / distance_statistics[1]
+    loud = (level - level_statistics[0]) / level_statistics[1]
+    return np.asarray(far + (np.maximum(loud, 0) if against == "recent" else np.abs(loud)))
