@@ -16,7 +16,7 @@ import numpy as np
 
 from calibration.coreset import Coreset, StreamingCoreset, merged
 from calibration.thresholds import Segment
-from edge.detector import grid_distances
+from edge.detector import grid_nearest
 from edge.nearest import Bank
 
 if TYPE_CHECKING:
@@ -151,6 +151,6 @@ class HoldOut:
             columns = min(COLUMNS_AT_ONCE, count - done)
             raw = np.frombuffer(self._embeddings.read(columns * cells), np.int8)
             shape = (columns, self._rows, self._dimension)
-            parts.append(grid_distances(bank, raw.reshape(shape), self._scale))
+            parts.append(grid_nearest(bank, raw.reshape(shape), self._scale)[0])
         levels = np.frombuffer(self._levels.read(count * self._rows * 4), np.float32)
         return Segment(np.concatenate(parts), levels.reshape(count, self._rows))

@@ -83,20 +83,25 @@ def _score_one(bundle: Bundle, path: Path, arguments: argparse.Namespace) -> boo
     if arguments.json:
         print(msgspec.json.encode(scored.verdict).decode(), flush=True)
     else:
-        _print_verdict(scored)
+        learnt_s = sum(r.duration_s for r in bundle.manifest.recordings)
+        _print_verdict(scored, learnt_s)
     return True
 
 
-def _print_verdict(scored: Scored) -> None:
+def _print_verdict(scored: Scored, learnt_s: float) -> None:
     verdict: Any = scored.verdict
+    word = "ANOMALOUS" if verdict.anomalous else "normal"
     print(
-        f"{verdict.path}: {'ANOMALOUS' if verdict.anomalous else 'normal'}, score {verdict.score}"
+        f"{verdict.path}: {word}, score {verdict.score}, "
+        f"as normal sound would {verdict.false_alarms_per_day:.2g} times a day"
     )
     for event in verdict.events:
         print(
-            f"  {event.sounds_like:8} {event.start_s:7.2f}-{event.end_s:.2f} s  "
-            f"{event.low_hz / 1000:.2f}-{event.high_hz / 1000:.2f} kHz  "
-            f"peak {event.peak_s:.2f} s, {event.peak_hz / 1000:.2f} kHz  score {event.score:.2f}"
+            f"  {event.start_s:7.2f}-{event.end_s:.2f} s  score {event.score:.2f}  "
+            f"{event.summary(learnt_s)}\n"
+            f"    peak {event.peak_s:.2f} s, {event.peak_hz / 1000:.2f} kHz, found over "
+            f"{event.scale_s:g} s; of normal sound most like "
+            f"{event.nearest_recording} at {event.nearest_s:.1f} s"
         )
 
 

@@ -6,6 +6,7 @@ The same object scores a recording and a live stream, so both give the same map 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,7 @@ class Detector:
     """
 
     def __init__(self, bundle: Bundle, *, rate_hz: int, rules: EventRules | None = None) -> None:
-        manifest = bundle.manifest
+        manifest = self._manifest = bundle.manifest
         info, front_end, limits = manifest.backbone, manifest.front_end, manifest.thresholds
         self.limit_hz = min(rate_hz / 2, manifest.limit_hz)
         self.rows = min(manifest.rows, rows_below(self.limit_hz, front_end, info))
@@ -82,6 +83,11 @@ class Detector:
         """The sound has ended: score what is left and close what is open."""
         return self._find(self._embedder.finish(), last=True)
 
+    def _origin(self, bank_row: int) -> tuple[str, float]:
+        bank = self._manifest.bank
+        recording = self._manifest.recordings[bank.origin_recording[bank_row]]
+        return Path(recording.path).name, bank.origin_s[bank_row]
+
     def _stage(self, limits: Thresholds, scales: list[Scale], rules: EventRules | None) -> _Stage:
         finder = EventFinder(
             alarm=ALARM,
@@ -90,17 +96,18 @@ class Detector:
             row_edges_hz=self.row_edges_hz,
             column_s=self.column_s,
             rules=rules,
+            origin=self._origin,
         )
         return _Stage(Evidence(limits, scales, self.rows), finder)
 
     def _find(self, columns: Columns, *, last: bool) -> Findings:
         embeddings, levels_db = columns.rows(self.rows)
-        distances = grid_distances(self._bank, embeddings, self._scale)
-        fast, events = self._fast.push(distances, levels_db, last=last)
+        distances, nearest = grid_nearest(self._bank, embeddings, self._scale)
+        fast, events = self._fast.push(distances, levels_db, nearest, last=last)
         slow = None
         if self._slow is not None:
             self._told += events
-            slow, late = self._slow.push(distances, levels_db, last=last)
+            slow, late = self._slow.push(distances, levels_db, nearest, last=last)
             events = events + [event for event in late if not self._was_told(event)]
         return Findings(distances, levels_db, fast, slow, sorted(events, key=_start))
 
@@ -124,9 +131,14 @@ class _Stage:
     finder: EventFinder
 
     def push(
-        self, distances: FloatArray, levels_db: FloatArray, *, last: bool
+        self,
+        distances: FloatArray,
+        levels_db: FloatArray,
+        nearest: NDArray[np.int32],
+        *,
+        last: bool,
     ) -> tuple[Weighed, list[Event]]:
-        weighed = self.evidence.push(distances, levels_db)
+        weighed = self.evidence.push(distances, levels_db, nearest)
         if last:
             weighed = Weighed.join([weighed, self.evidence.finish()])
         events = self.finder.push(weighed)
@@ -137,8 +149,14 @@ def _start(event: Event) -> float:
     return event.start_s
 
 
-def grid_distances(bank: Bank, embeddings: Int8Array, scale: np.float32) -> FloatArray:
-    """Distance of each cell to its nearest bank row. [n, rows, dimension] -> [n, rows]."""
+def grid_nearest(
+    bank: Bank, embeddings: Int8Array, scale: np.float32
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    """Distance of each cell to its nearest bank row, and which row that is.
+
+    [n, rows, dimension] -> [n, rows] each.
+    """
     flat = np.ascontiguousarray(embeddings.reshape(-1, embeddings.shape[-1]))
-    squared = bank.squared_distances(flat)
-    return (np.sqrt(squared.astype(np.float32)) * scale).reshape(embeddings.shape[:2])
+    squared, rows = bank.nearest(flat)
+    shape = embeddings.shape[:2]
+    return (np.sqrt(squared.astype(np.float32)) * scale).reshape(shape), rows.reshape(shape)

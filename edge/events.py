@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from edge.words import summary, word_for
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from edge.evidence import Weighed
@@ -41,6 +45,9 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     score: float  # largest evidence in the box; 1 is the alarm level
     scale_s: float  # averaging time of the scale that found it
     excess_db: float  # level at its peak above what is normal there
+    contrast_db: float  # level at its peak above the seconds around it
+    nearest_recording: str  # of the calibration sound, what is most like its peak
+    nearest_s: float  # and where in that recording
     false_alarms_per_day: float  # how often normal sound would reach this score
 
     @property
@@ -48,25 +55,16 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """One word for a person."""
         return word_for(round(self.end_s - self.start_s, 3), self.low_hz, self.high_hz)
 
-
-SHORT_S = 0.4
-NARROW_OCTAVES = 0.8
-DEEP_HZ, LOW_HZ, HIGH_HZ = 200.0, 600.0, 2_500.0
-
-
-def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
-    """Name a box by its shape: how long, how wide, how high."""
-    centre_hz = float(np.sqrt(max(low_hz, 20.0) * high_hz))
-    octaves = float(np.log2(high_hz / max(low_hz, 20.0)))
-    if duration_s <= SHORT_S:
-        return "thump" if centre_hz < LOW_HZ else "click"
-    if centre_hz < DEEP_HZ:
-        return "hum"
-    if octaves <= NARROW_OCTAVES:
-        return "tone" if centre_hz < HIGH_HZ else "squeal"
-    if centre_hz >= HIGH_HZ:
-        return "hiss"
-    return "rumble" if high_hz < HIGH_HZ else "noise"
+    def summary(self, learnt_s: float) -> str:
+        """One line for a person, given how much normal sound was learnt."""
+        return summary(
+            duration_s=round(self.end_s - self.start_s, 3),
+            low_hz=self.low_hz,
+            high_hz=self.high_hz,
+            excess_db=self.excess_db,
+            false_alarms_per_day=self.false_alarms_per_day,
+            learnt_s=learnt_s,
+        )
 
 
 @dataclass
@@ -80,7 +78,9 @@ class _Region:
     peak_column: int
     peak_row: int
     scale_columns: int  # of the scale that found the peak
-    excess_db: float  # at the peak
+    excess_db: float  # at the peak, as what follows
+    contrast_db: float
+    nearest: int  # row of the bank
 
     @property
     def start(self) -> int:
@@ -94,7 +94,8 @@ class _Region:
         if other.peak > self.peak:
             self.peak = other.peak
             self.peak_column, self.peak_row = other.peak_column, other.peak_row
-            self.scale_columns, self.excess_db = other.scale_columns, other.excess_db
+            self.scale_columns, self.nearest = other.scale_columns, other.nearest
+            self.excess_db, self.contrast_db = other.excess_db, other.contrast_db
         for mine, theirs in ((self.by_column, other.by_column), (self.by_row, other.by_row)):
             for key, value in theirs.items():
                 mine[key] = max(value, mine.get(key, value))
@@ -125,6 +126,7 @@ class EventFinder:
         row_edges_hz: frequency edges of the rows, [rows + 1].
         column_s: duration of a column.
         rules: how cells are joined.
+        origin: names the recording, and the second in it, that a row of the bank comes from.
     """
 
     def __init__(
@@ -136,7 +138,9 @@ class EventFinder:
         row_edges_hz: NDArray[np.float64],
         column_s: float,
         rules: EventRules | None = None,
+        origin: Callable[[int], tuple[str, float]] = lambda _: ("", 0.0),
     ) -> None:
+        self._origin = origin
         self._alarm, self._release, self._tail = alarm, release, tail
         self._edges_hz, self._column_s = row_edges_hz, column_s
         self._rules = rules or EventRules()
@@ -191,6 +195,8 @@ class EventFinder:
                     peak_row=peak_row,
                     scale_columns=int(weighed.scale_columns[index, peak_row]),
                     excess_db=float(weighed.excess_db[index, peak_row]),
+                    contrast_db=float(weighed.contrast_db[index, peak_row]),
+                    nearest=int(weighed.nearest[index, peak_row]),
                 )
             )
         return regions
@@ -203,6 +209,7 @@ class EventFinder:
         edges_hz, column_s = self._edges_hz, self._column_s
         level = max(self._release, self._rules.box_share * region.peak)
         first, last, low_row, high_row = region.extent(level)
+        nearest_recording, nearest_s = self._origin(region.nearest)
         peak_band_hz = edges_hz[region.peak_row : region.peak_row + 2]
         return Event(
             start_s=round(first * column_s, 3),
@@ -214,5 +221,8 @@ class EventFinder:
             score=round(region.peak / self._alarm, 3),
             scale_s=round(region.scale_columns * column_s, 3),
             excess_db=round(region.excess_db, 1),
+            contrast_db=round(region.contrast_db, 1),
+            nearest_recording=nearest_recording,
+            nearest_s=nearest_s,
             false_alarms_per_day=float(f"{self._tail.per_day(region.peak):.3g}"),
         )

@@ -58,15 +58,13 @@ class Weighed(NamedTuple):
     evidence: FloatArray
     scale_columns: NDArray[np.int16]  # the averaging time of the scale that counted
     excess_db: FloatArray  # level above what is normal
+    contrast_db: FloatArray  # level above the seconds around
+    nearest: NDArray[np.int32]  # the row of the bank that is most alike
 
     @classmethod
     def join(cls, parts: Sequence[Weighed]) -> Weighed:
         """Parts of one stream, put together."""
-        return cls(
-            np.concatenate([part.evidence for part in parts]),
-            np.concatenate([part.scale_columns for part in parts]),
-            np.concatenate([part.excess_db for part in parts]),
-        )
+        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 class Evidence:
@@ -86,9 +84,22 @@ class Evidence:
         self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
         self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
         self._departures = (Departure(RECENT_COLUMNS, rows), Departure(RECENT_COLUMNS, rows))
+        self._contrast = np.empty((0, rows), np.float32)
+        self._nearest = np.empty((0, rows), np.int32)
 
-    def push(self, distances: FloatArray, levels_db: FloatArray) -> Weighed:
-        """[n, rows] distances and levels in, evidence out: half the longest window later."""
+    def push(
+        self,
+        distances: FloatArray,
+        levels_db: FloatArray,
+        nearest: NDArray[np.int32] | None = None,
+    ) -> Weighed:
+        """[n, rows] distances and levels in, evidence out: half the longest window later.
+
+        `nearest` only travels along.
+        """
+        if nearest is None:
+            nearest = np.zeros(distances.shape, np.int32)
+        self._nearest = np.concatenate([self._nearest, nearest])
         self._local.push(distances, levels_db)
         limited = self._local.limited(distances, levels_db)
         calmed = self._calm.push(distances, levels_db)
@@ -98,11 +109,8 @@ class Evidence:
             else:
                 stream.push(*(calmed if stream.is_slow else limited))
         self._share_out(last=False)
-        if self._recent:
-            distance, level = self._departures
-            departed = distance.push(distances), level.push(levels_db)
-            for stream in self._recent:
-                stream.push(*departed)
+        distance, level = self._departures
+        self._depart(distance.push(distances), level.push(levels_db))
         return self._take()
 
     def finish(self) -> Weighed:
@@ -110,13 +118,16 @@ class Evidence:
         for stream in (self._local, *self._normal):
             stream.finish()
         self._share_out(last=True)
-        if self._recent:
-            distance, level = self._departures
-            departed = distance.finish(), level.finish()
-            for stream in self._recent:
-                stream.push(*departed)
-                stream.finish()
+        distance, level = self._departures
+        self._depart(distance.finish(), level.finish())
+        for stream in self._recent:
+            stream.finish()
         return self._take()
+
+    def _depart(self, distances: FloatArray, levels_db: FloatArray) -> None:
+        self._contrast = np.concatenate([self._contrast, levels_db])
+        for stream in self._recent:
+            stream.push(distances, levels_db)
 
     def _share_out(self, *, last: bool) -> None:
         fresh = self._local.take(self._local.ready)
@@ -126,12 +137,16 @@ class Evidence:
 
     def _take(self) -> Weighed:
         streams = (*self._normal, *self._recent)
-        count = min(len(self._own), *(stream.ready for stream in streams))
+        ready = (stream.ready for stream in streams)
+        count = min(len(self._own), len(self._contrast), *ready)
         own, self._own = self._own[:count], self._own[count:]
+        contrast, self._contrast = self._contrast[:count], self._contrast[count:]
+        nearest, self._nearest = self._nearest[:count], self._nearest[count:]
         evidence = np.full(own.shape, -np.inf, np.float32)
         winner = np.zeros(own.shape, np.int16)
         for stream in streams:
             found = stream.take(count, own) / np.float32(stream.scale.unit)
             winner[found > evidence] = stream.scale.columns
             np.maximum(evidence, found, out=evidence)
-        return Weighed(evidence / self._alarm, winner, self._local.take_excess(count))
+        excess = self._local.take_excess(count)
+        return Weighed(evidence / self._alarm, winner, excess, contrast, nearest)

@@ -28,8 +28,12 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     score: float  # 1 is the alarm level
     scale_s: float  # averaging time of the scale that found it
     excess_db: float  # level at its peak above what is normal there
+    contrast_db: float  # level at its peak above the seconds around it
+    nearest_recording: str  # of the calibration sound, what is most like its peak
+    nearest_s: float  # and where in that recording
     false_alarms_per_day: float  # how often normal sound would reach this score
     sounds_like: str
+    summary: str  # one line for a person
     bundle: str
 
 
@@ -45,10 +49,9 @@ def availability_topic(prefix: str, node: str) -> str:
 
 def describe(event: EventMessage, clock: str) -> str:
     """One line, as a person would read it."""
-    node, word = printable(event.node), printable(event.sounds_like)
     return (
-        f"{clock} {node}  {word} {event.start_s:.1f}-{event.end_s:.1f} s, "
-        f"{event.low_hz / 1000:.1f}-{event.high_hz / 1000:.1f} kHz, score {event.score:.2f}"
+        f"{clock} {printable(event.node)}  {event.start_s:.1f}-{event.end_s:.1f} s, "
+        f"score {event.score:.2f}: {printable(event.summary)}"
     )
 
 

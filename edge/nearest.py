@@ -58,29 +58,42 @@ class Bank:
 
     def squared_distances(self, queries: Int8Array) -> NDArray[np.int32]:
         """Squared distance of each query to its nearest row. [n, dimension] int8 -> [n] int32."""
+        return self.nearest(queries)[0]
+
+    def nearest(self, queries: Int8Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Squared distance of each query to its nearest row, and which row that is.
+
+        [n, dimension] int8 -> [n] int32 each; of equally near rows the first.
+        """
         if queries.dtype != np.int8 or queries.ndim != 2 or queries.shape[1] != self.dimension:  # noqa: PLR2004
             raise ValueError(
                 f"queries are [n, {self.dimension}] int8, not {queries.dtype} {queries.shape}"
             )
-        out = np.empty(len(queries), np.int32)
+        squared, rows = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
         for start in range(0, len(queries), self._block_queries):
-            block = queries[start : start + self._block_queries]
-            out[start : start + len(block)] = self._search(block)
-        return out
+            place = slice(start, start + self._block_queries)
+            squared[place], rows[place] = self._search(queries[place])
+        return squared, rows
 
-    def _search(self, block: Int8Array) -> NDArray[np.int32]:
+    def _search(self, block: Int8Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         augmented = self._queries[: len(block)]
         augmented[:, :-1] = block
         best = np.full(len(block), np.inf, np.float32)
+        rows = np.zeros(len(block), np.int32)
+        first, every = 0, np.arange(len(block))
         for tile in self._tiles:
             shape = (len(block), tile.shape[1])
             products = self._products[: shape[0] * shape[1]].reshape(shape)
             np.matmul(augmented, tile, out=products)
-            np.minimum(best, products.min(axis=1), out=best)
+            found = products.argmin(axis=1)
+            least = products[every, found]
+            nearer = least < best
+            best[nearer], rows[nearer] = least[nearer], first + found[nearer]
+            first += tile.shape[1]
         features = augmented[:, :-1]
         norms = np.einsum("qd,qd->q", features, features)
         # The sum may exceed 2**24, so it is taken in integers.
-        return np.add(norms.astype(np.int32), best.astype(np.int32))
+        return np.add(norms.astype(np.int32), best.astype(np.int32)), rows
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

@@ -50,6 +50,7 @@ class Node:
     def __init__(self, settings: Settings, bundle: Bundle, source: Source) -> None:
         self._settings, self._source = settings, source
         self._bundle_id = bundle.manifest.bundle_id
+        self._learnt_s = sum(r.duration_s for r in bundle.manifest.recordings)
         self._detector = Detector(bundle, rate_hz=source.rate_hz)
         self._outbox = Outbox(Path(settings.node.state_dir))
         self._publisher = Publisher(settings.mqtt, settings.node.id, self._outbox)
@@ -103,6 +104,7 @@ class Node:
             reported_utc=now.replace(microsecond=now.microsecond // 1000 * 1000),
             source=self._source.name,
             sounds_like=event.sounds_like,
+            summary=event.summary(self._learnt_s),
             bundle=self._bundle_id,
             **msgspec.structs.asdict(event),
         )

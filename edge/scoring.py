@@ -38,6 +38,7 @@ class Scored:
 
     verdict: Verdict
     distances: FloatArray  # [columns, rows]
+    levels_db: FloatArray  # [columns, rows]
     evidence: FloatArray  # [columns, rows]
     time_edges_s: NDArray[np.float64]  # [columns + 1]
     freq_edges_hz: NDArray[np.float64]  # [rows + 1]
@@ -70,6 +71,7 @@ def score_recording(bundle: Bundle, path: Path) -> Scored:
     return Scored(
         verdict=verdict,
         distances=distances,
+        levels_db=np.concatenate([f.levels_db for f in findings]),
         evidence=evidence,
         time_edges_s=np.arange(len(distances) + 1) * detector.column_s,
         freq_edges_hz=detector.row_edges_hz,

@@ -1,0 +1,76 @@
+"""An event in words, for a person."""
+
+from __future__ import annotations
+
+import math
+
+SHORT_S = 0.4
+NARROW_OCTAVES, BROAD_OCTAVES = 0.8, 2.5
+DEEP_HZ, LOW_HZ, HIGH_HZ = 200.0, 600.0, 2_500.0
+LOWEST_HZ = 20.0
+MINUTE_S, HOUR_S = 60.0, 3_600.0
+
+
+def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
+    """Name a box by its shape: how long, how wide, how high."""
+    centre_hz = math.sqrt(max(low_hz, LOWEST_HZ) * high_hz)
+    octaves = math.log2(high_hz / max(low_hz, LOWEST_HZ))
+    if duration_s <= SHORT_S:
+        return "thump" if centre_hz < LOW_HZ else "click"
+    if centre_hz < DEEP_HZ:
+        return "hum"
+    if octaves <= NARROW_OCTAVES:
+        return "tone" if centre_hz < HIGH_HZ else "squeal"
+    if centre_hz >= HIGH_HZ:
+        return "hiss"
+    return "rumble" if high_hz < HIGH_HZ else "noise"
+
+
+def summary(
+    *,
+    duration_s: float,
+    low_hz: float,
+    high_hz: float,
+    excess_db: float,
+    false_alarms_per_day: float,
+    learnt_s: float,
+) -> str:
+    """What happened, how loud, and how unusual it is, in one line."""
+    octaves = math.log2(high_hz / max(low_hz, LOWEST_HZ))
+    width = "broadband " if octaves >= BROAD_OCTAVES else ""
+    shape = f"{width}{word_for(duration_s, low_hz, high_hz)}"
+    return (
+        f"{shape}, {spoken_duration(duration_s)}, {spoken_band(low_hz, high_hz)}, "
+        f"{spoken_level(excess_db)}; {spoken_rarity(false_alarms_per_day, learnt_s)}"
+    )
+
+
+def spoken_duration(duration_s: float) -> str:
+    """80 ms, 2.4 s, 3 min."""
+    if duration_s < 1.0:
+        return f"{duration_s * 1000:.0f} ms"
+    return f"{duration_s:.1f} s" if duration_s < MINUTE_S else f"{duration_s / MINUTE_S:.0f} min"
+
+
+def spoken_band(low_hz: float, high_hz: float) -> str:
+    """In Hz where it is low, in kHz elsewhere."""
+    if high_hz < 1_000:  # noqa: PLR2004
+        return f"{low_hz:.0f}-{high_hz:.0f} Hz"
+    return f"{low_hz / 1000:.1f}-{high_hz / 1000:.1f} kHz"
+
+
+def spoken_level(excess_db: float) -> str:
+    """Against what is normal there."""
+    if abs(excess_db) < 1.0:
+        return "no louder than normal"
+    return f"{abs(excess_db):.0f} dB {'above' if excess_db > 0 else 'below'} normal"
+
+
+def spoken_rarity(false_alarms_per_day: float, learnt_s: float) -> str:
+    """How often normal sound does that."""
+    heard = f"{learnt_s / MINUTE_S:.0f} minutes" if learnt_s >= MINUTE_S else f"{learnt_s:.0f} s"
+    if learnt_s >= 2 * HOUR_S:
+        heard = f"{learnt_s / HOUR_S:.0f} hours"
+    if false_alarms_per_day * learnt_s < 86_400:  # noqa: PLR2004
+        return f"nothing like it in {heard} of calibration"
+    return f"normal sound does so about {false_alarms_per_day:.0f} times a day"
