@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 QUARTERS = 4
 CHECK_SHARE, SHORTEST_TO_CHECK_S = 0.1, 300.0
 COLUMNS_AT_ONCE = 512
+LOWEST_BAND_DB, BAND_STEP_DB, BAND_STEPS = -80.0, 0.5, 480
 ROW_BITS, COLUMN_BITS = 8, 32
 
 
@@ -40,6 +41,27 @@ class _Run:
     recording: int
     quarter: int
     columns: int = 0
+
+
+class BandLevels:
+    """The median level of each band, from counts in steps of half a decibel."""
+
+    def __init__(self) -> None:
+        self._counts = np.empty((0, BAND_STEPS), np.int64)
+
+    def add(self, bands_db: NDArray[np.float32]) -> None:
+        """Columns of levels, [n, bands]."""
+        bands = bands_db.shape[1]
+        if not len(self._counts):
+            self._counts = np.zeros((bands, BAND_STEPS), np.int64)
+        steps = np.clip((bands_db - LOWEST_BAND_DB) / BAND_STEP_DB, 0, BAND_STEPS - 1).astype(int)
+        np.add.at(self._counts, (np.arange(bands)[None, :], steps), 1)
+
+    def medians(self) -> list[float]:
+        """By band, in dB."""
+        shares = np.cumsum(self._counts, axis=1) / np.maximum(self._counts.sum(axis=1), 1)[:, None]
+        steps = (shares >= 0.5).argmax(axis=1)  # noqa: PLR2004
+        return [float(LOWEST_BAND_DB + (step + 0.5) * BAND_STEP_DB) for step in steps]
 
 
 class HoldOut:
@@ -73,6 +95,7 @@ class HoldOut:
         self._coresets = [StreamingCoreset(dimension, max_rows=limit) for _ in range(QUARTERS)]
         self._embeddings = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._levels = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._band_levels = BandLevels()
         self._runs: list[_Run] = []
         self._position = 0
 
@@ -102,6 +125,7 @@ class HoldOut:
                 self._coresets[quarter].add(flat, self._origins(recording, numbers[part]))
         self._embeddings.write(np.ascontiguousarray(columns.embeddings).tobytes())
         self._levels.write(np.ascontiguousarray(columns.levels_db).tobytes())
+        self._band_levels.add(columns.bands_db)
         self._position += len(numbers)
 
     def bank(self) -> Coreset:
@@ -120,6 +144,11 @@ class HoldOut:
     def check(self, bank: Bank) -> list[Segment]:
         """The last tenth, measured with the bank that will be used; often there is none."""
         return [s for _, s in self._segments({QUARTERS: bank})]
+
+    @property
+    def bands_db(self) -> list[float]:
+        """What level is normal in each mel band."""
+        return self._band_levels.medians()
 
     def origin(self, number: int) -> tuple[int, int]:
         """Recording and column that an origin stands for."""

@@ -139,6 +139,7 @@ def learn(
             origin_s=[round(column * seconds, 2) for _, column in origins],
         ),
         thresholds=thresholds,
+        bands_db=hold_out.bands_db,
         runtime=source.backbone.runtime,
         recordings=heard.provenance,
         files={BACKBONE_FILE: digest(source.model), BANK_FILE: digest(bank_model)},

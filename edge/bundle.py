@@ -85,6 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rows: int  # map rows, from the lowest, that calibration heard
     bank: BankInfo
     thresholds: Thresholds
+    bands_db: list[float]  # the level that is normal in each mel band of those rows
     runtime: RuntimeInfo
     recordings: list[RecordingProvenance]
     files: dict[str, FileDigest]
@@ -164,6 +165,8 @@ def _check_consistent(path: Path, manifest: Manifest) -> None:
         "alarm": not (math.isfinite(limits.alarm) and limits.alarm > 0),
         "tail": not _is_tail(limits.tail),
         "release": not 0 < limits.release <= ALARM,
+        "bands_db": len(manifest.bands_db) != manifest.rows * info.bands_per_row
+        or not all(map(math.isfinite, manifest.bands_db)),
         "origins": not _are_origins(manifest),
         "dimension": not 0 < info.dimension <= MAX_DIMENSION
         or info.dimension != manifest.bank.dimension,

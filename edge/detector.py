@@ -14,8 +14,9 @@ import numpy as np
 from edge.bundle import embedding_scale
 from edge.embedding import Embedder, column_s, row_edges_hz, rows_below
 from edge.errors import RecordingError
-from edge.events import Event, EventFinder, EventRules
+from edge.events import Event, EventFinder, EventRules, Grid
 from edge.evidence import ALARM, Evidence, Weighed
+from edge.frontend import band_edges_hz
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,6 +68,9 @@ class Detector:
         self.column_s = column_s(front_end, info)
         self.row_edges_hz = row_edges_hz(front_end, info)[: self.rows + 1]
         self._bank = bundle.bank
+        bands = self.rows * info.bands_per_row
+        self._band_edges_hz = band_edges_hz(front_end)[: bands + 1]
+        self._normal_bands_db = np.asarray(manifest.bands_db[:bands], np.float32)
         self._scale = embedding_scale(manifest)
         self._embedder = Embedder(
             front_end, bundle.backbone, rate_hz=rate_hz, limit_hz=self.limit_hz
@@ -93,21 +97,22 @@ class Detector:
             alarm=ALARM,
             tail=limits.tail,
             release=limits.release,
-            row_edges_hz=self.row_edges_hz,
-            column_s=self.column_s,
+            grid=Grid(self.column_s, self.row_edges_hz, self._band_edges_hz),
             rules=rules,
             origin=self._origin,
         )
         return _Stage(Evidence(limits, scales, self.rows), finder)
 
     def _find(self, columns: Columns, *, last: bool) -> Findings:
-        embeddings, levels_db = columns.rows(self.rows)
-        distances, nearest = grid_nearest(self._bank, embeddings, self._scale)
-        fast, events = self._fast.push(distances, levels_db, nearest, last=last)
+        columns = columns.rows(self.rows)
+        distances, nearest = grid_nearest(self._bank, columns.embeddings, self._scale)
+        levels_db = columns.levels_db
+        heard = (distances, levels_db, nearest, columns.bands_db - self._normal_bands_db)
+        fast, events = self._fast.push(*heard, last=last)
         slow = None
         if self._slow is not None:
             self._told += events
-            slow, late = self._slow.push(distances, levels_db, nearest, last=last)
+            slow, late = self._slow.push(*heard, last=last)
             events = events + [event for event in late if not self._was_told(event)]
         return Findings(distances, levels_db, fast, slow, sorted(events, key=_start))
 
@@ -135,10 +140,11 @@ class _Stage:
         distances: FloatArray,
         levels_db: FloatArray,
         nearest: NDArray[np.int32],
+        bands_db: FloatArray,
         *,
         last: bool,
     ) -> tuple[Weighed, list[Event]]:
-        weighed = self.evidence.push(distances, levels_db, nearest)
+        weighed = self.evidence.push(distances, levels_db, nearest, bands_db)
         if last:
             weighed = Weighed.join([weighed, self.evidence.finish()])
         events = self.finder.push(weighed)

@@ -79,11 +79,20 @@ class Columns(NamedTuple):
     """Finished columns of the map."""
 
     embeddings: Int8Array  # [n, grid_rows, dimension]
-    levels_db: FloatArray  # [n, grid_rows]: mean log-mel level of each cell
+    bands_db: FloatArray  # [n, mel_bands]: mean log-mel level over the column
 
     def rows(self, count: int) -> Columns:
         """Without the rows above the lowest `count`."""
-        return Columns(self.embeddings[:, :count], self.levels_db[:, :count])
+        bands = self.bands_db.shape[1] // self.embeddings.shape[1]
+        return Columns(self.embeddings[:, :count], self.bands_db[:, : count * bands])
+
+    @property
+    def levels_db(self) -> FloatArray:
+        """[n, rows]: mean log-mel level of each cell."""
+        columns, rows = self.embeddings.shape[:2]
+        return np.asarray(
+            self.bands_db.reshape(columns, rows, self.bands_db.shape[1] // rows).mean(axis=2)
+        )
 
 
 class Embedder:
@@ -110,19 +119,19 @@ class Embedder:
     def finish(self) -> Columns:
         """The columns of what is left when the sound ends."""
         windows, count = self._windows.finish()
-        embeddings, levels_db = self._embed(windows)
-        return Columns(embeddings[:count], levels_db[:count])
+        embeddings, bands_db = self._embed(windows)
+        return Columns(embeddings[:count], bands_db[:count])
 
     def _embed(self, windows: list[FloatArray]) -> Columns:
         info = self._backbone.info
         if not windows:
             empty = np.empty((0, info.grid_rows, info.dimension), np.int8)
-            return Columns(empty, np.empty((0, info.grid_rows), np.float32))
+            return Columns(empty, np.empty((0, info.mel_bands), np.float32))
         inner = slice(info.context_columns, info.grid_columns - info.context_columns)
         embeddings = [self._backbone.embed(window)[inner] for window in windows]
-        shape = (info.grid_columns, info.frames_per_column, info.grid_rows, info.bands_per_row)
-        levels = [window.reshape(shape).mean(axis=(1, 3))[inner] for window in windows]
-        return Columns(np.concatenate(embeddings), np.concatenate(levels) * self._db)
+        shape = (info.grid_columns, info.frames_per_column, info.mel_bands)
+        bands = [window.reshape(shape).mean(axis=1)[inner] for window in windows]
+        return Columns(np.concatenate(embeddings), np.concatenate(bands) * self._db)
 
 
 def row_edges_hz(front_end: FrontEnd, info: BackboneInfo) -> NDArray[np.float64]:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from edge.evidence import Weighed
     from edge.tail import Tail
 
+    FloatArray = NDArray[np.float32]
+
+AUDIBLE_DB = 3.0  # above normal: then the loud bands tell a box's frequencies
+LOUD_SHARE = 0.5  # of the loudest band's decibels above normal
+GAP_BANDS = 4  # between loud bands of one box
+
 
 class EventRules(msgspec.Struct, frozen=True, kw_only=True):
     """How cells become events."""
@@ -44,7 +50,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     peak_hz: float
     score: float  # largest evidence in the box; 1 is the alarm level
     scale_s: float  # averaging time of the scale that found it
-    excess_db: float  # level at its peak above what is normal there
+    excess_db: float  # level of its loudest band above what is normal there
     contrast_db: float  # level at its peak above the seconds around it
     nearest_recording: str  # of the calibration sound, what is most like its peak
     nearest_s: float  # and where in that recording
@@ -116,6 +122,15 @@ class _Region:
         return min(columns), max(columns), min(rows), max(rows)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where the cells of a map lie."""
+
+    column_s: float  # duration of a column
+    row_edges_hz: NDArray[np.float64]  # [rows + 1]
+    band_edges_hz: NDArray[np.float64]  # of the finer bands of `Weighed.bands_db`, [bands + 1]
+
+
 class EventFinder:
     """A stream of evidence becomes a stream of closed events.
 
@@ -123,8 +138,7 @@ class EventFinder:
         alarm: evidence at which a region is an event.
         tail: how often normal sound reaches which evidence.
         release: evidence down to which a region reaches.
-        row_edges_hz: frequency edges of the rows, [rows + 1].
-        column_s: duration of a column.
+        grid: where columns, rows and bands lie.
         rules: how cells are joined.
         origin: names the recording, and the second in it, that a row of the bank comes from.
     """
@@ -135,14 +149,15 @@ class EventFinder:
         alarm: float,
         tail: Tail,
         release: float,
-        row_edges_hz: NDArray[np.float64],
-        column_s: float,
+        grid: Grid,
         rules: EventRules | None = None,
         origin: Callable[[int], tuple[str, float]] = lambda _: ("", 0.0),
     ) -> None:
         self._origin = origin
         self._alarm, self._release, self._tail = alarm, release, tail
-        self._edges_hz, self._column_s = row_edges_hz, column_s
+        self._edges_hz, self._column_s = grid.row_edges_hz, grid.column_s
+        self._band_edges_hz = grid.band_edges_hz
+        self._bands: dict[int, FloatArray] = {}  # of the columns that an open region may hold
         self._rules = rules or EventRules()
         self._open: list[_Region] = []
         self._column = 0
@@ -165,10 +180,14 @@ class EventFinder:
                 fresh.absorb(region)
             self._open = [r for r in self._open if r not in touching]
             self._open.append(fresh)
+        self._bands[self._column] = weighed.bands_db[index]
         self._column += 1
         closing = [r for r in self._open if self._is_over(r)]
         self._open = [r for r in self._open if not self._is_over(r)]
-        return self._events(closing)
+        events = self._events(closing)
+        oldest = min((r.start for r in self._open), default=self._column)
+        self._bands = {c: bands for c, bands in self._bands.items() if c >= oldest}
+        return events
 
     def _is_over(self, region: _Region) -> bool:
         quiet = self._column - 1 - region.last > self._rules.join_columns
@@ -209,20 +228,54 @@ class EventFinder:
         edges_hz, column_s = self._edges_hz, self._column_s
         level = max(self._release, self._rules.box_share * region.peak)
         first, last, low_row, high_row = region.extent(level)
+        low_hz, high_hz, loudest_db = self._band(first, last, low_row, high_row)
         nearest_recording, nearest_s = self._origin(region.nearest)
         peak_band_hz = edges_hz[region.peak_row : region.peak_row + 2]
         return Event(
             start_s=round(first * column_s, 3),
             end_s=round((last + 1) * column_s, 3),
-            low_hz=round(float(edges_hz[low_row]), 1),
-            high_hz=round(float(edges_hz[high_row + 1]), 1),
+            low_hz=round(low_hz, 1),
+            high_hz=round(high_hz, 1),
             peak_s=round((region.peak_column + 0.5) * column_s, 3),
             peak_hz=round(float(peak_band_hz.mean()), 1),
             score=round(region.peak / self._alarm, 3),
             scale_s=round(region.scale_columns * column_s, 3),
-            excess_db=round(region.excess_db, 1),
+            excess_db=round(max(loudest_db, region.excess_db), 1),
             contrast_db=round(region.contrast_db, 1),
             nearest_recording=nearest_recording,
             nearest_s=nearest_s,
             false_alarms_per_day=float(f"{self._tail.per_day(region.peak):.3g}"),
         )
+
+    def _band(
+        self, first: int, last: int, low_row: int, high_row: int
+    ) -> tuple[float, float, float]:
+        """The frequencies of a box, and how much louder than normal its loudest band is, in dB.
+
+        They are those of its bands that are louder than normal, if any are: a backbone sees farther than a row, and so do the rows with evidence.
+        """
+        bands = (len(self._band_edges_hz) - 1) // (len(self._edges_hz) - 1)
+        low, high = low_row * bands, (high_row + 1) * bands
+        columns = [self._bands[c] for c in range(first, last + 1) if c in self._bands]
+        loud = np.mean(columns, axis=0)[low:high]
+        peak = int(loud.argmax())
+        if loud[peak] >= AUDIBLE_DB:
+            inside = loud >= max(loud[peak] * LOUD_SHARE, AUDIBLE_DB / 2)
+            low, high = low + _run_start(inside, peak), low + _run_end(inside, peak)
+        edges_hz = self._band_edges_hz
+        return float(edges_hz[low]), float(edges_hz[high]), float(loud[peak])
+
+
+def _run_end(inside: NDArray[np.bool_], at: int) -> int:
+    """Where the run around `at` ends, over gaps of up to `GAP_BANDS`."""
+    end = at + 1
+    for i in range(at + 1, len(inside)):
+        if inside[i]:
+            end = i + 1
+        elif i - end >= GAP_BANDS:
+            break
+    return end
+
+
+def _run_start(inside: NDArray[np.bool_], at: int) -> int:
+    return len(inside) - _run_end(inside[::-1], len(inside) - 1 - at)

@@ -60,6 +60,7 @@ class Weighed(NamedTuple):
     excess_db: FloatArray  # level above what is normal
     contrast_db: FloatArray  # level above the seconds around
     nearest: NDArray[np.int32]  # the row of the bank that is most alike
+    bands_db: FloatArray  # [n, bands]: level of each mel band above what is normal
 
     @classmethod
     def join(cls, parts: Sequence[Weighed]) -> Weighed:
@@ -86,20 +87,25 @@ class Evidence:
         self._departures = (Departure(RECENT_COLUMNS, rows), Departure(RECENT_COLUMNS, rows))
         self._contrast = np.empty((0, rows), np.float32)
         self._nearest = np.empty((0, rows), np.int32)
+        self._bands = np.empty((0, rows), np.float32)
 
     def push(
         self,
         distances: FloatArray,
         levels_db: FloatArray,
         nearest: NDArray[np.int32] | None = None,
+        bands_db: FloatArray | None = None,
     ) -> Weighed:
         """[n, rows] distances and levels in, evidence out: half the longest window later.
 
-        `nearest` only travels along.
+        `nearest` and `bands_db` only travel along.
         """
         if nearest is None:
             nearest = np.zeros(distances.shape, np.int32)
+        if bands_db is None:
+            bands_db = levels_db
         self._nearest = np.concatenate([self._nearest, nearest])
+        self._bands = np.concatenate([self._bands.reshape(-1, bands_db.shape[1]), bands_db])
         self._local.push(distances, levels_db)
         limited = self._local.limited(distances, levels_db)
         calmed = self._calm.push(distances, levels_db)
@@ -142,6 +148,7 @@ class Evidence:
         own, self._own = self._own[:count], self._own[count:]
         contrast, self._contrast = self._contrast[:count], self._contrast[count:]
         nearest, self._nearest = self._nearest[:count], self._nearest[count:]
+        bands, self._bands = self._bands[:count], self._bands[count:]
         evidence = np.full(own.shape, -np.inf, np.float32)
         winner = np.zeros(own.shape, np.int16)
         for stream in streams:
@@ -149,4 +156,4 @@ class Evidence:
             winner[found > evidence] = stream.scale.columns
             np.maximum(evidence, found, out=evidence)
         excess = self._local.take_excess(count)
-        return Weighed(evidence / self._alarm, winner, excess, contrast, nearest)
+        return Weighed(evidence / self._alarm, winner, excess, contrast, nearest, bands)

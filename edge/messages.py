@@ -27,7 +27,7 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     peak_hz: float
     score: float  # 1 is the alarm level
     scale_s: float  # averaging time of the scale that found it
-    excess_db: float  # level at its peak above what is normal there
+    excess_db: float  # level of its loudest band above what is normal there
     contrast_db: float  # level at its peak above the seconds around it
     nearest_recording: str  # of the calibration sound, what is most like its peak
     nearest_s: float  # and where in that recording
