@@ -252,7 +252,8 @@ class EventFinder:
     ) -> tuple[float, float, float]:
         """The frequencies of a box, and how much louder than normal its loudest band is, in dB.
 
-        They are those of its bands that are louder than normal, if any are: a backbone sees farther than a row, and so do the rows with evidence.
+        They are those of its bands that are louder than normal, if any are: a backbone sees farther
+        than a row, and so do the rows with evidence.
         """
         bands = (len(self._band_edges_hz) - 1) // (len(self._edges_hz) - 1)
         low, high = low_row * bands, (high_row + 1) * bands
