@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge.bundle import embedding_scale
+from edge.drift import Drift
 from edge.embedding import Embedder, column_s, row_edges_hz, rows_below
 from edge.errors import RecordingError
 from edge.events import Event, EventFinder, EventRules, Grid
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 SLOW_RULES = EventRules(max_columns=750)
 REMEMBERED_S = 120.0
+SHORT_SCALE_S, LASTING_EVERY_S = 1.0, 3_600.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Findings:
     fast: Weighed  # from the scales that an alarm can wait for
     slow: Weighed | None  # from the scales of ten seconds and more, where there are any
     events: list[Event]
+    ageing: bool  # whether normal sound has departed from what calibration heard
 
 
 class Detector:
@@ -78,6 +81,8 @@ class Detector:
         self._fast = self._stage(limits, limits.fast(), rules)
         self._slow = self._stage(limits, limits.slow(), SLOW_RULES) if limits.slow() else None
         self._told: list[Event] = []
+        self._drift = Drift(limits.tail, self.column_s)
+        self._lasting_told_s = -np.inf  # while ageing: end of the last lasting event that was told
 
     def push(self, samples: FloatArray) -> Findings:
         """Score samples, mono float32 with full scale 1.0."""
@@ -114,7 +119,20 @@ class Detector:
             self._told += events
             slow, late = self._slow.push(*heard, last=last)
             events = events + [event for event in late if not self._was_told(event)]
-        return Findings(distances, levels_db, fast, slow, sorted(events, key=_start))
+        self._drift.push(fast.evidence.max(axis=1))
+        if self._drift.ageing:
+            events = [event for event in events if self._is_news(event)]
+        events.sort(key=lambda event: event.start_s)
+        return Findings(distances, levels_db, fast, slow, events, self._drift.ageing)
+
+    def _is_news(self, event: Event) -> bool:
+        """An old calibration finds lasting deviations again and again: one in an hour is told."""
+        if event.scale_s <= SHORT_SCALE_S:
+            return True
+        if event.start_s < self._lasting_told_s + LASTING_EVERY_S:
+            return False
+        self._lasting_told_s = event.end_s
+        return True
 
     def _was_told(self, late: Event) -> bool:
         """Whether a faster scale has found something in the same place already."""
@@ -151,8 +169,11 @@ class _Stage:
         return weighed, events + (self.finder.finish() if last else [])
 
 
-def _start(event: Event) -> float:
-    return event.start_s
+def rules_for(on_delay_s: float, off_delay_s: float, column_s: float) -> EventRules:
+    """Delays in columns of the map."""
+    return EventRules(
+        on_delay_columns=round(on_delay_s / column_s), join_columns=round(off_delay_s / column_s)
+    )
 
 
 def grid_nearest(

@@ -33,7 +33,8 @@ GAP_BANDS = 4  # between loud bands of one box
 class EventRules(msgspec.Struct, frozen=True, kw_only=True):
     """How cells become events."""
 
-    join_columns: int = 4  # quiet columns (80 ms each) that don't end an event
+    on_delay_columns: int = 0  # an event lasts longer than this, or it is none
+    join_columns: int = 4  # the off-delay: quiet columns (80 ms each) that don't end an event
     join_rows: int = 1  # quiet rows that don't split one
     box_share: float = 0.5  # of the peak: weaker cells, the halo of a loud event, are left out
     max_columns: int = 125  # 10 s: what lasts longer is reported piece by piece, not at its end
@@ -221,7 +222,12 @@ class EventFinder:
         return regions
 
     def _events(self, closing: list[_Region]) -> list[Event]:
-        loud = [self._event(region) for region in closing if region.peak >= self._alarm]
+        shortest = self._rules.on_delay_columns
+        loud = [
+            self._event(region)
+            for region in closing
+            if region.peak >= self._alarm and region.last - region.start >= shortest
+        ]
         return sorted(loud, key=lambda event: event.start_s)
 
     def _event(self, region: _Region) -> Event:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
-SCHEMA = "earpatch.event/1"
+SCHEMA, CALIBRATION_SCHEMA = "earpatch.event/2", "earpatch.calibration/1"
 ONLINE, OFFLINE = b"online", b"offline"
 EVENT_SUFFIX = "/event"
 
@@ -37,6 +38,16 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str
 
 
+class CalibrationMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a node's calibration still fits, retained at `<prefix>/<node>/calibration`."""
+
+    schema: str
+    node: str
+    state: Literal["current", "ageing"]
+    since_utc: datetime  # the node's clock when that began
+    bundle: str
+
+
 def event_topic(prefix: str, node: str) -> str:
     """Where a node's events go."""
     return f"{prefix}/{node}{EVENT_SUFFIX}"
@@ -45,6 +56,11 @@ def event_topic(prefix: str, node: str) -> str:
 def availability_topic(prefix: str, node: str) -> str:
     """Where a node says `online` (retained) and the broker says `offline` for it."""
     return f"{prefix}/{node}/availability"
+
+
+def calibration_topic(prefix: str, node: str) -> str:
+    """Where a node says whether its calibration still fits."""
+    return f"{prefix}/{node}/calibration"
 
 
 def describe(event: EventMessage, clock: str) -> str:

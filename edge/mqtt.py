@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.messages import OFFLINE, ONLINE, availability_topic, event_topic
+from edge.messages import OFFLINE, ONLINE, availability_topic, calibration_topic, event_topic
 
 if TYPE_CHECKING:
     from edge.outbox import Outbox
@@ -56,6 +56,8 @@ class Publisher:
         self._sent_up_to = 0
         self._greeting: int | None = None
         self._complaint = _Complaint()
+        self._calibration = calibration_topic(settings.topic_prefix, node)
+        self._state: bytes | None = None
         self._client = self._make_client(node)
 
     @property
@@ -67,6 +69,12 @@ class Publisher:
         """Begin connecting in the background; never waits for the broker."""
         self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
         self._client.loop_start()
+
+    def tell_calibration(self, payload: bytes) -> None:
+        """Say, retained, whether the calibration still fits; said again on every connection."""
+        self._state = payload
+        if self._connected.is_set():
+            self._client.publish(self._calibration, payload, qos=1, retain=True)
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never blocks."""
@@ -128,6 +136,8 @@ class Publisher:
         if reason.is_failure:
             self._complaint.say(f"{self._address} refuses the connection: {reason}")
             return
+        if self._state is not None:
+            client.publish(self._calibration, self._state, qos=1, retain=True)
         # Events may be sent when this is acknowledged: by then paho has sent again what was in
         # flight before, and nothing newer overtakes it.
         self._greeting = client.publish(self._availability, ONLINE, qos=1, retain=True).mid

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.bundle import Bundle, open_bundle
-from edge.detector import Detector
+from edge.detector import Detector, rules_for
+from edge.embedding import column_s
 from edge.errors import DeliveryError
-from edge.messages import SCHEMA, EventMessage, describe
+from edge.messages import (
+    CALIBRATION_SCHEMA,
+    SCHEMA,
+    CalibrationMessage,
+    EventMessage,
+    describe,
+)
 from edge.mqtt import Publisher
 from edge.outbox import Outbox
 from edge.source import Capture, Source, open_source
@@ -51,8 +58,11 @@ class Node:
         self._settings, self._source = settings, source
         self._bundle_id = bundle.manifest.bundle_id
         self._learnt_s = sum(r.duration_s for r in bundle.manifest.recordings)
-        self._detector = Detector(bundle, rate_hz=source.rate_hz)
+        seconds = column_s(bundle.manifest.front_end, bundle.manifest.backbone)
+        rules = rules_for(settings.events.on_delay_s, settings.events.off_delay_s, seconds)
+        self._detector = Detector(bundle, rate_hz=source.rate_hz, rules=rules)
         self._outbox = Outbox(Path(settings.node.state_dir))
+        self._ageing = False
         self._publisher = Publisher(settings.mqtt, settings.node.id, self._outbox)
         log.info(
             "%s listens to %s at %d Hz; bundle %s, %s %s, up to %.0f Hz",
@@ -69,6 +79,7 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._tell_calibration(ageing=False)
             try:
                 events = self._listen(stop)
                 self._drain(stop)
@@ -89,12 +100,31 @@ class Node:
         return events
 
     def _report(self, findings: Findings) -> int:
+        if findings.ageing != self._ageing:
+            self._tell_calibration(ageing=findings.ageing)
         for event in findings.events:
             now = datetime.now(timezone.utc)
             message = self._message(event, now)
             self._outbox.put(msgspec.json.encode(message))
             log.warning("%s", describe(message, f"{now.astimezone():%H:%M:%S}"))
         return len(findings.events)
+
+    def _tell_calibration(self, *, ageing: bool) -> None:
+        self._ageing = ageing
+        now = datetime.now(timezone.utc).replace(microsecond=0)
+        message = CalibrationMessage(
+            schema=CALIBRATION_SCHEMA,
+            node=self._settings.node.id,
+            state="ageing" if ageing else "current",
+            since_utc=now,
+            bundle=self._bundle_id,
+        )
+        self._publisher.tell_calibration(msgspec.json.encode(message))
+        if ageing:
+            log.warning(
+                "calibration is ageing: sound has moved away from what was learnt; lasting "
+                "deviations are told once an hour. While the machine is well, calibrate anew"
+            )
 
     def _message(self, event: Event, now: datetime) -> EventMessage:
         return EventMessage(

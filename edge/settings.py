@@ -76,6 +76,13 @@ class MqttSettings(_Section, frozen=True):
         return broker_address(self.url)
 
 
+class EventSettings(_Section, frozen=True):
+    """[events]: how long something must last to be an event, and be over to end it."""
+
+    on_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    off_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.32
+
+
 class Settings(_Section, frozen=True):
     """A whole configuration file."""
 
@@ -83,6 +90,7 @@ class Settings(_Section, frozen=True):
     bundle: BundleSettings
     source: RecordingSource | StdinSource
     mqtt: MqttSettings = MqttSettings()
+    events: EventSettings = EventSettings()
 
 
 class BrokerAddress(msgspec.Struct, frozen=True):
@@ -206,6 +214,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "node": NodeSettings,
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
+        "events": EventSettings,
         "source": sources.get(kind, RecordingSource),
     }
     yield from sections[section].__struct_fields__ if section in sections else ()

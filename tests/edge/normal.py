@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.evidence import Evidence, Thresholds, Weighed
 from edge.scales import RowStatistics, Scale
@@ -13,10 +14,8 @@ from edge.tail import Tail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    FloatArray = NDArray[np.float32]
-    Streams = tuple[FloatArray, FloatArray]  # distances and levels
+FloatArray = NDArray[np.float32]
+Streams = tuple[FloatArray, FloatArray]  # distances and levels
 
 ROWS, COLUMN_S = 3, 0.08
 CENTRE, SPREAD = 1.0, 0.1  # of the distances

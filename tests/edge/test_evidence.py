@@ -1,182 +1,213 @@
-"""Evidence: moving averages, two scales, and the share that keeps a burst where it was."""
+"""Evidence: the largest of the scales, and the share that keeps a burst where it was."""
 
+from __future__ import annotations
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from edge.evidence import MOST_SPREADS, Evidence, MovingAverage, Scale, Thresholds, averages
-
-FloatArray = NDArray[np.float32]
-
-CENTRE, SHORT_SPREAD, LONG_SPREAD, ALARM_SPREADS = 1.0, 0.1, 0.02, 5.0
-SHORT, LONG = 3, 37
-RELEASE = 0.6
-LOUD_SPREADS = 50.0
-SECOND = 13  # columns, rounded up
-
-
-def scale(columns: int, spread: float, rows: int) -> Scale:
-    return Scale(
-        columns=columns,
-        row_centre=[CENTRE] * rows,
-        row_spread=[spread] * rows,
-        held_out_max=3.0,
-        alarm=ALARM_SPREADS,
-    )
-
-
-def thresholds(rows: int = 3, *, long: bool = True) -> Thresholds:
-    scales = [scale(SHORT, SHORT_SPREAD, rows)]
-    if long:
-        scales.append(scale(LONG, LONG_SPREAD, rows))
-    return Thresholds(scales=scales, release=RELEASE, held_out_s=60.0)
-
-
-def evidence_of(distances: FloatArray, limits: Thresholds | None = None) -> FloatArray:
-    stream = Evidence(limits or thresholds(), distances.shape[1])
-    return np.concatenate([stream.push(distances), stream.finish()])
-
-
-def quiet(columns: int, rows: int = 3) -> FloatArray:
-    return np.full((columns, rows), CENTRE, np.float32)
-
-
-def burst_at(first: int, length: int, spreads: float, columns: int = 120) -> FloatArray:
-    distances = quiet(columns)
-    distances[first : first + length, 1] += np.float32(spreads * SHORT_SPREAD)
-    return distances
-
-
-def by_definition(columns: int, distances: FloatArray) -> NDArray[np.float64]:
-    reach = columns // 2
-    wide = distances.astype(np.float64)
-    rows = [wide[max(0, i - reach) : i + reach + 1].mean(axis=0) for i in range(len(wide))]
-    return np.asarray(rows).reshape(distances.shape)
-
-
-cuts_of = st.lists(st.integers(0, 120), max_size=10)
-
-
-@given(
-    st.integers(0, 30).map(lambda n: 2 * n + 1),
-    st.integers(0, 120),
-    st.integers(1, 5),
-    cuts_of,
+from edge.evidence import RECENT_COLUMNS, Evidence, Weighed
+from edge.scales import MOST_SPREADS
+from tests.edge.normal import (
+    BURST,
+    LONG,
+    MOMENT,
+    RELEASE,
+    ROWS,
+    SHORT,
+    SLOW,
+    SPREAD,
+    SPREAD_DB,
+    UNIT,
+    FloatArray,
+    Scale,
+    Streams,
+    noisy,
+    quiet,
+    raised,
+    thresholds,
+    weighed,
 )
-@settings(max_examples=150, deadline=None)
-def test_a_moving_average_is_its_definition_for_every_chunking(
-    columns: int, length: int, rows: int, cuts: list[int]
-) -> None:
-    distances = np.random.default_rng(length).random((length, rows)).astype(np.float32)
-    average = MovingAverage(columns, rows)
-    parts = [average.push(block) for block in np.split(distances, sorted(cuts))]
-    parts.append(average.finish())
-    assert np.allclose(np.concatenate(parts), by_definition(columns, distances), atol=1e-6)
-    assert np.array_equal(np.concatenate(parts), averages(columns, distances))
+
+ALL = (SHORT, LONG, MOMENT, BURST)
+STAGES = pytest.mark.parametrize("scales", [ALL, (SLOW,)], ids=["fast", "slow"])
+LOUD = 50 * SPREAD
+SECOND = 13  # columns, rounded up
+LENGTH = 200
+cuts_of = st.lists(st.integers(0, LENGTH), max_size=10)
 
 
-@pytest.mark.parametrize("columns", [0, -1, 2, 36])
-def test_an_average_over_an_even_number_of_columns_is_refused(columns: int) -> None:
-    with pytest.raises(ValueError, match="odd"):
-        MovingAverage(columns, 3)
+def evidence_of(streams: Streams, *scales: Scale) -> FloatArray:
+    return weighed(streams, thresholds(*(scales or ALL))).evidence
 
 
-def test_an_average_waits_only_for_the_columns_that_it_needs() -> None:
-    average = MovingAverage(5, 1)
-    assert len(average.push(quiet(2, 1))) == 0
-    assert len(average.push(quiet(1, 1))) == 1
-    assert len(average.push(quiet(10, 1))) == 10
-    assert len(average.finish()) == 2
+def burst_at(first: int, length: int, distance: float) -> Streams:
+    return raised(quiet(LENGTH), first, first + length, distance)
 
 
-@given(st.integers(0, 120), cuts_of)
-@settings(max_examples=80, deadline=None)
+def slow_shift() -> Streams:
+    """Two short spreads more for eight seconds."""
+    return raised(quiet(300), 100, 200, 2 * SPREAD)
+
+
+@STAGES
+@given(length=st.integers(0, LENGTH), cuts=cuts_of)
+@settings(max_examples=60, deadline=None)
 def test_streamed_evidence_equals_evidence_at_once_bit_for_bit(
-    length: int, cuts: list[int]
+    scales: tuple[Scale, ...], length: int, cuts: list[int]
 ) -> None:
-    distances = np.random.default_rng(length).gamma(2.0, 1.0, (length, 3)).astype(np.float32)
-    stream = Evidence(thresholds(), 3)
-    parts = [stream.push(block) for block in np.split(distances, sorted(cuts))]
-    parts.append(stream.finish())
-    assert np.array_equal(np.concatenate(parts), evidence_of(distances))
-    assert len(np.concatenate(parts)) == length
+    streams = raised(noisy(length), 50, 53, LOUD, 20.0)
+    stream = Evidence(thresholds(*scales), scales, ROWS)
+    blocks = zip(*(np.split(part, sorted(cuts)) for part in streams), strict=True)
+    parts = [*(stream.push(*block) for block in blocks), stream.finish()]
+    for found, whole in zip(
+        Weighed.join(parts), weighed(streams, thresholds(*scales)), strict=True
+    ):
+        assert np.array_equal(found, whole)
+        assert len(found) == length
 
 
-def test_evidence_follows_half_the_longest_scale_later() -> None:
-    assert len(Evidence(thresholds(), 3).push(quiet(100))) == 100 - LONG // 2
+@pytest.mark.parametrize(
+    ("scales", "columns"),
+    [
+        ((SHORT, LONG), RECENT_COLUMNS // 2),
+        ((SHORT, MOMENT), RECENT_COLUMNS // 2),
+        ((SHORT, BURST), RECENT_COLUMNS // 2 + BURST.columns // 2),
+        ((SLOW,), SHORT.columns // 2 + SLOW.columns // 2),
+    ],
+    ids=["long", "moment", "burst", "slow"],
+)
+def test_evidence_waits_for_the_longest_window_and_no_longer(
+    scales: tuple[Scale, ...], columns: int
+) -> None:
+    stream = Evidence(thresholds(*scales), scales, ROWS)
+    assert len(stream.push(*quiet(150)).evidence) == 150 - columns
+    assert len(stream.finish().evidence) == columns
 
 
-def test_normal_sound_has_no_evidence() -> None:
-    assert np.allclose(evidence_of(quiet(100)), 0.0, atol=1e-4)
+@STAGES
+def test_normal_sound_has_no_evidence(scales: tuple[Scale, ...]) -> None:
+    assert np.allclose(evidence_of(quiet(150), *scales), 0.0, atol=1e-4)
 
 
-def test_evidence_is_one_at_the_alarm_level_of_the_short_scale() -> None:
-    steady = quiet(60) + np.float32(ALARM_SPREADS * SHORT_SPREAD)
-    evidence = evidence_of(steady, thresholds(long=False))
-    assert np.allclose(evidence, 1.0, atol=1e-4)
+def test_evidence_is_one_at_the_alarm_level_of_a_scale() -> None:
+    steady = raised(quiet(60), 0, 60, UNIT * SPREAD)
+    assert np.allclose(evidence_of(steady, SHORT)[1:-1, 1], 1.0, atol=1e-4)
+
+
+def test_the_alarm_level_divides_all_evidence() -> None:
+    limits = thresholds(*ALL)
+    doubled = msgspec.structs.replace(limits, alarm=2.0)
+    sound = noisy(100)
+    assert np.array_equal(weighed(sound, doubled).evidence * 2, weighed(sound, limits).evidence)
 
 
 def test_a_long_scale_finds_a_slow_shift_that_the_short_one_misses() -> None:
-    distances = quiet(200)
-    distances[60:140, 1] += np.float32(2.0 * SHORT_SPREAD)
-    short_only = evidence_of(distances, thresholds(long=False))
-    both = evidence_of(distances)
-    assert short_only.max() < RELEASE
-    assert both[80:120, 1].min() >= 1.0
-    assert both[:, [0, 2]].max() < RELEASE
+    both = weighed(slow_shift(), thresholds(*ALL))
+    assert evidence_of(slow_shift(), SHORT).max() < RELEASE
+    assert both.evidence[120:180, 1].min() >= 1.0
+    assert both.evidence[:, [0, 2]].max() < RELEASE
+    assert (both.scale_columns[120:180, 1] == LONG.columns).all()
 
 
 def test_a_slow_shift_has_evidence_only_while_it_lasts() -> None:
-    distances = quiet(200)
-    distances[60:140, 1] += np.float32(2.0 * SHORT_SPREAD)
-    evidence = evidence_of(distances)
-    assert evidence[: 60 - SHORT, 1].max() < RELEASE
-    assert evidence[140 + SHORT :, 1].max() < RELEASE
+    evidence = evidence_of(slow_shift())
+    assert evidence[: 100 - SHORT.columns, 1].max() < RELEASE
+    assert evidence[200 + SHORT.columns :, 1].max() < RELEASE
+
+
+def test_a_slow_scale_finds_a_shift_that_lasts_and_no_burst() -> None:
+    assert evidence_of(raised(quiet(400), 100, 300, SPREAD), SLOW)[150:250, 1].min() >= 1.0
+    assert np.abs(evidence_of(raised(quiet(400), 180, 200, LOUD), SLOW)).max() < RELEASE
+
+
+@pytest.mark.parametrize(("length", "scale"), [(1, MOMENT), (12, BURST)], ids=["click", "burst"])
+def test_the_scale_that_counts_is_as_long_as_the_burst(length: int, scale: Scale) -> None:
+    found = weighed(burst_at(50, length, 6 * SPREAD), thresholds(SHORT, MOMENT, BURST))
+    peak = np.unravel_index(found.evidence.argmax(), found.evidence.shape)
+    assert found.evidence[peak] >= 1.0
+    assert found.scale_columns[peak] == scale.columns
+
+
+def test_the_level_alone_can_be_evidence() -> None:
+    louder = raised(quiet(100), 50, 52, 0.0, 8 * SPREAD_DB)
+    assert evidence_of(louder)[50:52, 1].min() >= 1.0
+
+
+def test_sound_that_drops_out_is_no_burst_but_a_shift_when_it_stays_away() -> None:
+    quieter = raised(quiet(300), 100, 200, 0.0, -2 * SPREAD_DB)
+    assert evidence_of(quieter, SHORT, MOMENT, BURST).max() < RELEASE
+    assert evidence_of(quieter, LONG)[130:170, 1].min() >= 1.0
 
 
 def test_a_loud_burst_spreads_no_evidence_to_cells_a_second_away() -> None:
-    evidence = evidence_of(burst_at(50, 8, LOUD_SPREADS))
-    assert evidence[50:58, 1].max() >= 1.0
-    assert np.abs(evidence[: 50 - SECOND, 1]).max() < 0.01
-    assert np.abs(evidence[58 + SECOND :, 1]).max() < 0.01
+    evidence = evidence_of(burst_at(90, 8, LOUD))
+    assert evidence[90:98, 1].max() >= 1.0
+    assert np.abs(evidence[: 90 - SECOND, 1]).max() < 0.01
+    assert np.abs(evidence[98 + SECOND :, 1]).max() < 0.01
+    assert np.abs(evidence[:, [0, 2]]).max() < 0.01
 
 
 def test_a_slightly_raised_cell_near_a_burst_gets_only_its_own_share() -> None:
-    raised = burst_at(50, 8, LOUD_SPREADS)
-    raised[58 + SECOND, 1] += np.float32(SHORT_SPREAD)
-    evidence = evidence_of(raised)
-    assert evidence[58 + SECOND :, 1].max() < RELEASE
+    near = 98 + SECOND
+    sound = raised(burst_at(90, 8, LOUD), near, near + 1, SPREAD)
+    assert evidence_of(sound)[near:, 1].max() < RELEASE
 
 
-@given(st.floats(MOST_SPREADS + 1, 1e4), st.integers(1, 10))
+@given(st.floats(MOST_SPREADS + 5, 1e4), st.integers(1, 10))
 @settings(max_examples=50, deadline=None)
 def test_how_loud_a_burst_is_makes_no_difference_to_cells_away_from_it(
     spreads: float, length: int
 ) -> None:
-    hum = np.random.default_rng(0).normal(0, SHORT_SPREAD / 2, (120, 3)).astype(np.float32)
-    louder = evidence_of(burst_at(50, length, spreads) + hum)
-    loud = evidence_of(burst_at(50, length, MOST_SPREADS + 5) + hum)
-    away = np.r_[0 : 50 - SHORT, 50 + length + SHORT : 120]
+    hum = noisy(LENGTH)
+    louder = evidence_of(raised(hum, 90, 90 + length, spreads * SPREAD), SHORT, LONG)
+    loud = evidence_of(raised(hum, 90, 90 + length, (MOST_SPREADS + 5) * SPREAD), SHORT, LONG)
+    away = np.r_[0 : 90 - SHORT.columns, 90 + length + SHORT.columns : LENGTH]
     assert np.allclose(louder[away], loud[away], atol=1e-3)
 
 
-def test_evidence_is_the_larger_of_the_scales_never_less_than_the_short_one() -> None:
-    distances = np.random.default_rng(3).gamma(2.0, 0.6, (150, 3)).astype(np.float32)
-    both, short_only = evidence_of(distances), evidence_of(distances, thresholds(long=False))
-    assert (both >= short_only).all()
-    assert (both > short_only).any()
+def test_evidence_is_the_largest_of_the_scales() -> None:
+    sound = noisy(150)
+    alone = [evidence_of(sound, scale) for scale in ALL]
+    found = weighed(sound, thresholds(*ALL))
+    assert np.array_equal(found.evidence, np.max(alone, axis=0))
+    columns = np.array([scale.columns for scale in ALL])
+    assert np.array_equal(found.scale_columns, columns[np.argmax(alone, axis=0)])
 
 
 def test_a_sound_with_fewer_rows_is_scored_by_the_lowest_ones() -> None:
-    distances = np.random.default_rng(5).gamma(2.0, 1.0, (90, 3)).astype(np.float32)
-    assert np.array_equal(
-        evidence_of(distances[:, :2], thresholds(rows=3)), evidence_of(distances)[:, :2]
-    )
+    distances, levels_db = noisy(90)
+    fewer = evidence_of((distances[:, :2], levels_db[:, :2]))
+    assert np.array_equal(fewer, evidence_of((distances, levels_db))[:, :2])
 
 
-def test_a_sound_shorter_than_every_scale_still_has_evidence_for_each_column() -> None:
-    evidence = evidence_of(quiet(1) + np.float32(10 * SHORT_SPREAD))
-    assert evidence.shape == (1, 3)
-    assert (evidence >= 1.0).all()
+def test_a_sound_shorter_than_every_scale_has_evidence_of_which_less_counts() -> None:
+    steady = raised(quiet(1), 0, 1, 2 * UNIT * SPREAD)
+    evidence = evidence_of(steady, SHORT)
+    assert evidence.shape == (1, ROWS)
+    assert evidence[0, 1] == pytest.approx(2.0 / np.sqrt(3))
+
+
+def test_the_levels_above_normal_and_above_the_seconds_around_travel_along() -> None:
+    distances, levels_db = raised(quiet(200), 50, 200, 0.0, 6.0)
+    found = weighed(raised((distances, levels_db), 150, 153, 0.0, 10.0), thresholds(*ALL))
+    assert found.excess_db[100, 1] == pytest.approx(6.0, abs=1e-4)
+    assert found.contrast_db[100, 1] == pytest.approx(0.0, abs=1e-4)
+    assert found.excess_db[151, 1] == pytest.approx(16.0, abs=1e-4)
+    assert found.contrast_db[151, 1] == pytest.approx(10.0, abs=1e-4)
+
+
+@STAGES
+def test_the_nearest_rows_of_the_bank_come_out_beside_their_columns(
+    scales: tuple[Scale, ...],
+) -> None:
+    nearest = np.arange(LENGTH * ROWS, dtype=np.int32).reshape(LENGTH, ROWS)
+    distances, levels_db = noisy(LENGTH)
+    stream = Evidence(thresholds(*scales), scales, ROWS)
+    parts = [
+        stream.push(distances[i : i + 70], levels_db[i : i + 70], nearest[i : i + 70])
+        for i in range(0, LENGTH, 70)
+    ]
+    assert np.array_equal(Weighed.join([*parts, stream.finish()]).nearest, nearest)
