@@ -9,7 +9,7 @@ retrain*, COPA 2021). The quarter that may become a half is what a short calibra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Drift:
         self._column = 0
         self._largest = -np.inf
 
-    def push(self, scores: NDArray[np.floating]) -> None:
+    def push(self, scores: NDArray[np.floating[Any]]) -> None:
         """The largest evidence of each column, [n]."""
         for score in scores:
             if self._column < self._block:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 AUDIBLE_DB = 3.0  # above normal: then the loud bands tell a box's frequencies
-LOUD_SHARE = 0.5  # of the loudest band's decibels above normal
+LOUD_SHARE = 0.35  # of the loudest band's decibels above normal
 GAP_BANDS = 4  # between loud bands of one box
 
 
@@ -262,11 +262,13 @@ class EventFinder:
         than a row, and so do the rows with evidence.
         """
         bands = (len(self._band_edges_hz) - 1) // (len(self._edges_hz) - 1)
-        low, high = low_row * bands, (high_row + 1) * bands
+        low, high = max(0, low_row - 1) * bands, (high_row + 2) * bands
         columns = [self._bands[c] for c in range(first, last + 1) if c in self._bands]
         loud = np.mean(columns, axis=0)[low:high]
         peak = int(loud.argmax())
-        if loud[peak] >= AUDIBLE_DB:
+        if loud[peak] < AUDIBLE_DB:
+            low, high = low_row * bands, (high_row + 1) * bands
+        else:
             inside = loud >= max(loud[peak] * LOUD_SHARE, AUDIBLE_DB / 2)
             low, high = low + _run_start(inside, peak), low + _run_end(inside, peak)
         edges_hz = self._band_edges_hz

@@ -58,7 +58,9 @@ def event(start_s: float, end_s: float, low_hz: float, high_hz: float) -> EventM
     return EventMessage(
         schema=SCHEMA, node="n", sequence=1, reported_utc=datetime.now(timezone.utc), source="s",
         start_s=start_s, end_s=end_s, low_hz=low_hz, high_hz=high_hz, peak_s=start_s,
-        peak_hz=low_hz, score=2.0, sounds_like="hum", bundle="b",
+        peak_hz=low_hz, score=2.0, scale_s=0.24, excess_db=9.0, contrast_db=9.0,
+        nearest_recording="0.wav", nearest_s=0.0, false_alarms_per_day=0.1,
+        sounds_like="hum", summary="hum", bundle="b",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calibration.backbones import BackboneSource, builtin_backbone
-from edge.embedding import Embedder, Windows, column_s, row_edges_hz, rows_below
+from edge.embedding import Columns, Embedder, Windows, column_s, row_edges_hz, rows_below
 from edge.frontend import LogMel, band_edges_hz
 
 FloatArray = NDArray[np.float32]
@@ -34,9 +34,18 @@ def embedder(source: BackboneSource, rate_hz: int = RATE_HZ) -> Embedder:
     return Embedder(source.front_end, source.backbone, rate_hz=rate_hz, limit_hz=rate_hz / 2)
 
 
-def embed(source: BackboneSource, blocks: list[FloatArray], rate_hz: int = RATE_HZ) -> Int8Array:
+def columns_of(source: BackboneSource, blocks: list[FloatArray], rate_hz: int = RATE_HZ) -> Columns:
     stream = embedder(source, rate_hz)
-    return np.concatenate([*(stream.push(block) for block in blocks), stream.finish()])
+    parts = [*(stream.push(block) for block in blocks), stream.finish()]
+    return Columns(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def embed(source: BackboneSource, blocks: list[FloatArray]) -> Int8Array:
+    return columns_of(source, blocks).embeddings
+
+
+def are_same(found: Columns, expected: Columns) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def windows_of(source: BackboneSource, sound: FloatArray) -> tuple[list[FloatArray], int]:
@@ -50,22 +59,22 @@ def windows_of(source: BackboneSource, sound: FloatArray) -> tuple[list[FloatArr
 
 @given(length=st.integers(1, 3 * RATE_HZ), cuts=st.lists(st.integers(0, 3 * RATE_HZ), max_size=9))
 @settings(max_examples=25, deadline=None)
-def test_the_embeddings_are_the_same_bit_for_bit_however_the_sound_is_cut(
+def test_embeddings_and_levels_are_the_same_bit_for_bit_however_the_sound_is_cut(
     source: BackboneSource, length: int, cuts: list[int]
 ) -> None:
     sound = noise(length)
-    assert np.array_equal(
-        embed(source, np.split(sound, sorted(cuts))), embed(source, [sound]), equal_nan=False
-    )
+    cut = columns_of(source, np.split(sound, sorted(cuts)))
+    assert are_same(cut, columns_of(source, [sound]))
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
-def test_the_embeddings_of_resampled_sound_do_not_depend_on_the_blocks(
+def test_the_columns_of_resampled_sound_do_not_depend_on_the_blocks(
     source: BackboneSource, rate_hz: int
 ) -> None:
     sound = noise(2 * rate_hz)
     blocks = np.split(sound, range(0, len(sound), 1_237))
-    assert np.array_equal(embed(source, blocks, rate_hz), embed(source, [sound], rate_hz))
+    whole = columns_of(source, [sound], rate_hz)
+    assert are_same(columns_of(source, blocks, rate_hz), whole)
 
 
 @given(length=st.integers(1, 4 * RATE_HZ))
@@ -93,8 +102,8 @@ def test_a_sound_without_samples_has_no_columns(source: BackboneSource) -> None:
 
 def test_nothing_is_embedded_before_a_window_is_complete(source: BackboneSource) -> None:
     stream = embedder(source)
-    assert len(stream.push(noise(70 * HOP))) == 0
-    assert len(stream.push(noise(30 * HOP))) == 8
+    assert len(stream.push(noise(70 * HOP)).embeddings) == 0
+    assert len(stream.push(noise(30 * HOP)).embeddings) == 8
 
 
 @given(length=st.integers(COLUMN_SAMPLES, 3 * RATE_HZ))
@@ -139,6 +148,41 @@ def test_a_windows_edges_are_continued_by_the_mirror_image(source: BackboneSourc
     context = source.backbone.info.context_columns * FRAMES_PER_COLUMN
     first = windows[0]
     assert np.array_equal(first[:context], first[context + 1 : 2 * context + 1][::-1])
+
+
+def frames_of(source: BackboneSource, sound: FloatArray) -> FloatArray:
+    log_mel = LogMel(source.front_end, limit_hz=RATE_HZ / 2)
+    log_mel.push(sound)
+    return log_mel.finish()
+
+
+def test_the_level_of_a_band_is_the_mean_of_its_frames_in_db(source: BackboneSource) -> None:
+    sound, info = noise(50 * COLUMN_SAMPLES), source.backbone.info
+    frames = frames_of(source, sound).reshape(50, FRAMES_PER_COLUMN, info.mel_bands)
+    unit_db = source.front_end.log_scale * 10 / np.log(10)
+    found = columns_of(source, [sound]).bands_db
+    assert np.allclose(found, frames.mean(axis=1) * unit_db, atol=1e-2)
+
+
+def test_twice_the_amplitude_is_six_decibels_more_in_every_cell(source: BackboneSource) -> None:
+    sound = 8 * noise(2 * RATE_HZ)  # well above the floor of the logarithm
+    soft, loud = columns_of(source, [sound]), columns_of(source, [2 * sound])
+    assert np.allclose(loud.levels_db - soft.levels_db, 20 * np.log10(2), atol=0.05)
+
+
+def test_the_level_of_a_cell_is_the_mean_of_its_bands(source: BackboneSource) -> None:
+    info, columns = source.backbone.info, columns_of(source, [noise(RATE_HZ)])
+    bands = columns.bands_db.reshape(-1, info.grid_rows, info.bands_per_row)
+    assert columns.levels_db.shape == columns.embeddings.shape[:2]
+    assert np.allclose(columns.levels_db, bands.mean(axis=2))
+
+
+@pytest.mark.parametrize("rows", [1, 5, 16])
+def test_the_lowest_rows_keep_their_own_levels(source: BackboneSource, rows: int) -> None:
+    whole = columns_of(source, [noise(RATE_HZ)])
+    lowest = whole.rows(rows)
+    assert np.array_equal(lowest.embeddings, whole.embeddings[:, :rows])
+    assert np.array_equal(lowest.levels_db, whole.levels_db[:, :rows])
 
 
 @pytest.mark.parametrize("limit_hz", [0.0, 50.0, 500.0, 2_000.0, 4_000.0, 8_000.0, 15_000.0])

@@ -10,25 +10,57 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge.events import Event, EventFinder, EventRules, word_for
+from edge.events import AUDIBLE_DB, Event, EventFinder, EventRules, Grid
+from edge.evidence import Weighed
+from tests.edge.normal import TAIL
 
 FloatArray = NDArray[np.float32]
 Cell = tuple[int, int]
 
 ROWS, COLUMN_S, RELEASE = 6, 0.08, 0.6
 EDGES_HZ = np.array([0.0, 100.0, 300.0, 700.0, 1_500.0, 3_000.0, 6_000.0])
+BANDS = 4  # to a row
+BAND_EDGES_HZ = np.interp(np.arange(ROWS * BANDS + 1) / BANDS, np.arange(ROWS + 1), EDGES_HZ)
+GRID = Grid(COLUMN_S, EDGES_HZ, BAND_EDGES_HZ)
 WHOLE_BOX = EventRules(box_share=0.0)
 
 
-def finder(rules: EventRules | None = None) -> EventFinder:
+def finder(rules: EventRules | None = None, alarm: float = 1.0) -> EventFinder:
     return EventFinder(
-        alarm=1.0, release=RELEASE, row_edges_hz=EDGES_HZ, column_s=COLUMN_S, rules=rules
+        alarm=alarm,
+        tail=TAIL,
+        release=RELEASE,
+        grid=GRID,
+        rules=rules,
+        origin=lambda row: (f"{row}.wav", row / 2),
     )
 
 
-def find(evidence: FloatArray, rules: EventRules | None = None) -> list[Event]:
+def weighed(evidence: FloatArray, bands_db: FloatArray | None = None) -> Weighed:
+    """With something else in every cell for all that an event tells of its peak."""
+    number = np.arange(evidence.size).reshape(evidence.shape)
+    if bands_db is None:
+        bands_db = np.full((len(evidence), ROWS * BANDS), -99.0, np.float32)
+    return Weighed(
+        evidence=evidence,
+        scale_columns=(2 * number + 1).astype(np.int16),
+        excess_db=number.astype(np.float32),
+        contrast_db=-number.astype(np.float32),
+        nearest=number.astype(np.int32),
+        bands_db=bands_db,
+    )
+
+
+def find(
+    evidence: FloatArray, rules: EventRules | None = None, bands_db: FloatArray | None = None
+) -> list[Event]:
     stream = finder(rules)
-    return stream.push(evidence) + stream.finish()
+    return stream.push(weighed(evidence, bands_db)) + stream.finish()
+
+
+def split(whole: Weighed, cuts: list[int]) -> list[Weighed]:
+    parts = zip(*(np.split(part, sorted(cuts)) for part in whole), strict=True)
+    return [Weighed(*part) for part in parts]
 
 
 def grid(columns: int, cells: dict[Cell, float]) -> FloatArray:
@@ -107,9 +139,16 @@ def test_the_boxes_are_those_of_the_connected_cells(
 def test_the_events_are_the_same_however_the_evidence_is_cut(
     evidence: FloatArray, rules: EventRules, cuts: list[int]
 ) -> None:
-    stream = finder(rules)
-    events = [e for part in np.split(evidence, sorted(cuts)) for e in stream.push(part)]
-    assert events + stream.finish() == find(evidence, rules)
+    stream, bands_db = finder(rules), some_bands(len(evidence))
+    parts = split(weighed(evidence, bands_db), cuts)
+    events = [event for part in parts for event in stream.push(part)]
+    assert events + stream.finish() == find(evidence, rules, bands_db)
+
+
+def some_bands(columns: int) -> FloatArray:
+    """Bands of which about a third are louder than normal."""
+    random = np.random.default_rng(columns)
+    return random.normal(0, 2 * AUDIBLE_DB, (columns, ROWS * BANDS)).astype(np.float32)
 
 
 @given(evidences, rule_sets)
@@ -117,7 +156,7 @@ def test_the_events_are_the_same_however_the_evidence_is_cut(
 def test_every_event_is_an_alarm_whose_peak_lies_in_its_box(
     evidence: FloatArray, rules: EventRules
 ) -> None:
-    for event in find(evidence, rules):
+    for event in find(evidence, rules, some_bands(len(evidence))):
         assert event.score >= 1.0
         assert event.start_s < event.peak_s < event.end_s
         assert event.low_hz < event.peak_hz < event.high_hz
@@ -187,22 +226,23 @@ def test_two_regions_that_meet_later_are_one_event() -> None:
 
 def test_what_lasts_longer_than_ten_seconds_is_reported_piece_by_piece() -> None:
     stream = finder()
-    first = stream.push(np.full((125, ROWS), 1.5, np.float32))
+    first = stream.push(weighed(np.full((125, ROWS), 1.5, np.float32)))
     assert [box(event)[:2] for event in first] == [(0, 125)]
-    second = stream.push(np.full((100, ROWS), 1.5, np.float32)) + stream.finish()
+    rest = weighed(np.full((100, ROWS), 1.5, np.float32))
+    second = stream.push(rest) + stream.finish()
     assert [box(event)[:2] for event in second] == [(125, 225)]
 
 
 def test_an_event_is_told_as_soon_as_it_can_not_grow_any_more() -> None:
     stream = finder()
-    assert stream.push(grid(5, {(0, 2): 1.5})) == []
-    assert len(stream.push(grid(1, {}))) == 1
+    assert stream.push(weighed(grid(5, {(0, 2): 1.5}))) == []
+    assert len(stream.push(weighed(grid(1, {})))) == 1
     assert stream.finish() == []
 
 
 def test_the_end_of_the_sound_closes_what_is_open_once() -> None:
     stream = finder()
-    assert stream.push(grid(3, {(2, 2): 1.5})) == []
+    assert stream.push(weighed(grid(3, {(2, 2): 1.5}))) == []
     assert [box(event)[:2] for event in stream.finish()] == [(2, 3)]
     assert stream.finish() == []
 
@@ -221,27 +261,56 @@ def test_without_a_share_the_box_holds_the_whole_region() -> None:
 
 
 def test_the_score_is_in_units_of_the_alarm_level() -> None:
-    stream = EventFinder(alarm=2.0, release=1.0, row_edges_hz=EDGES_HZ, column_s=COLUMN_S)
-    (event,) = [*stream.push(grid(5, {(1, 2): 3.0})), *stream.finish()]
+    stream = finder(alarm=2.0)
+    (event,) = [*stream.push(weighed(grid(5, {(1, 2): 3.0}))), *stream.finish()]
     assert event.score == 1.5
 
 
+def test_an_event_tells_what_stands_behind_its_peak() -> None:
+    (event,) = find(grid(20, {(5, 2): 1.2, (6, 3): 2.5, (7, 3): 1.4}))
+    peak = 6 * ROWS + 3
+    assert event.scale_s == round((2 * peak + 1) * COLUMN_S, 3)
+    assert (event.excess_db, event.contrast_db) == (peak, -peak)
+    assert (event.nearest_recording, event.nearest_s) == (f"{peak}.wav", peak / 2)
+
+
+def test_an_event_tells_how_often_normal_sound_would_reach_its_score() -> None:
+    weak, strong = find(grid(30, {(5, 2): 1.0, (20, 2): 2.0}))
+    assert weak.false_alarms_per_day == pytest.approx(TAIL.per_day(1.0), rel=5e-3)
+    assert strong.false_alarms_per_day == pytest.approx(TAIL.per_day(2.0), rel=5e-3)
+    assert strong.false_alarms_per_day < weak.false_alarms_per_day
+
+
+ONE_ROW = {(5, 2): 1.5, (6, 2): 1.5}  # bands 8 to 11
+
+
 @pytest.mark.parametrize(
-    ("duration_s", "low_hz", "high_hz", "word"),
+    ("loud", "low", "high"),
     [
-        (0.4, 0.0, 500.0, "thump"),
-        (0.4, 2_000.0, 9_000.0, "click"),
-        (2.0, 0.0, 150.0, "hum"),
-        (2.0, 1_000.0, 1_300.0, "tone"),
-        (2.0, 5_000.0, 6_000.0, "squeal"),
-        (2.0, 2_000.0, 12_000.0, "hiss"),
-        (2.0, 100.0, 1_500.0, "rumble"),
-        (2.0, 100.0, 8_000.0, "noise"),
+        ({9: 12.0}, 9, 10),
+        ({9: 12.0, 10: 7.0}, 9, 11),
+        ({9: 12.0, 10: 5.0}, 9, 10),
+        ({8: 12.0, 11: 12.0}, 8, 12),
+        ({9: AUDIBLE_DB - 0.1}, 8, 12),
+        ({2: 30.0, 20: 30.0}, 8, 12),
     ],
+    ids=["one", "two", "its halo", "a gap", "inaudible", "elsewhere"],
 )
-def test_a_word_for_each_shape(duration_s: float, low_hz: float, high_hz: float, word: str) -> None:
-    assert word_for(duration_s, low_hz, high_hz) == word
-    assert Event(0.0, duration_s, low_hz, high_hz, 0.1, 500.0, 1.0).sounds_like == word
+def test_the_loud_bands_of_its_rows_bound_the_box(
+    loud: dict[int, float], low: int, high: int
+) -> None:
+    bands_db = np.zeros((20, ROWS * BANDS), np.float32)
+    bands_db[5:7, list(loud)] = list(loud.values())
+    (event,) = find(grid(20, ONE_ROW), bands_db=bands_db)
+    assert event.low_hz == pytest.approx(BAND_EDGES_HZ[low], abs=0.1)
+    assert event.high_hz == pytest.approx(BAND_EDGES_HZ[high], abs=0.1)
+
+
+def test_the_excess_is_that_of_the_loudest_band_where_it_is_more() -> None:
+    bands_db = np.zeros((20, ROWS * BANDS), np.float32)
+    bands_db[5:7, 9] = 40.0, 60.0
+    (event,) = find(grid(20, ONE_ROW), bands_db=bands_db)
+    assert event.excess_db == 50.0
 
 
 def test_the_same_sound_has_the_same_word_whenever_it_comes() -> None:

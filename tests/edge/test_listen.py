@@ -79,7 +79,14 @@ def event(sequence: int = 1, **changes: object) -> bytes:
         peak_s=2.2,
         peak_hz=4_694.4,
         score=1.8,
+        scale_s=0.24,
+        excess_db=9.0,
+        contrast_db=8.5,
+        nearest_recording="monday.wav",
+        nearest_s=12.4,
+        false_alarms_per_day=0.05,
         sounds_like="hiss",
+        summary="hiss, 320 ms, 3.1-9.8 kHz, 9 dB above normal",
         bundle="9f27f341858e3d8a",
     )
     return msgspec.json.encode(msgspec.to_builtins(message) | changes)
