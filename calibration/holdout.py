@@ -138,7 +138,9 @@ class HoldOut:
         banks = {}
         for quarter, own in chosen.items():
             others = [c for q, c in chosen.items() if q != quarter] or [own]
-            banks[quarter] = Bank(merged(others, self._limit).rows)
+            # As many rows for as much sound as the bank of all quarters has.
+            share = len(others) / len(chosen)
+            banks[quarter] = Bank(merged(others, max(1, round(share * self._limit))).rows)
         return [s for q, s in self._segments(banks) if q < QUARTERS]
 
     def check(self, bank: Bank) -> list[Segment]:

@@ -110,7 +110,7 @@ def learn(
     ) as hold_out:
         _hear(heard, source.backbone, front_end, hold_out)
         chosen, cells = hold_out.bank(), hold_out.seen
-        thresholds = learn_thresholds(hold_out.held_out(), seconds, false_alarms_per_day)
+        thresholds = learn_thresholds(hold_out.held_out(), seconds, float(false_alarms_per_day))
         check = hold_out.check(Bank(chosen.rows))
     origins = [hold_out.origin(int(number)) for number in chosen.origins]
     bank_model = write_bank(chosen.rows, float(scale))

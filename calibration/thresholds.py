@@ -40,13 +40,16 @@ if TYPE_CHECKING:
 # 80 ms to 0.7 s against the seconds around; 0.24 s to a minute against all normal sound.
 RECENT_SCALES = (1, 3, 9)
 NORMAL_SCALES = (LOCAL_COLUMNS, 37, 125, 751)
-FEWEST_WINDOWS = 8  # of a longer scale in the held-out sound; with fewer it can't be judged
+# A long average is steadier than the bank it rests on: another bank, of the same sound, moves it.
+SMALLEST_SHARE_OF_LOCAL = 0.2  # of the local spread
+FEWEST_WINDOWS = 10  # of a longer scale in the held-out sound; with fewer it can't be judged
 RELEASE = 0.6
 QUIET_COLUMNS = 12  # about a second: alarms nearer than that are one
 UPPER_QUANTILE, UPPER_SIGMAS = 0.95, 1.645  # of a normal distribution
 SMALLEST_SPREAD = 0.01  # of the centre: a row that never varied still needs a unit
 SMALLEST_LEVEL_SPREAD_DB = 0.4  # a microphone's own drift
-SMALLEST_JOINT_SPREAD = 0.1
+SMALLEST_JOINT_SPREAD = 1.0  # a scale that is kept from being too sure is not made so again
+SMALLEST_ALARM = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def learn_thresholds(
         false_alarms_per_day: how often normal sound may reach the alarm level.
     """
     local = _learn_scale(segments, LOCAL_COLUMNS, "normal", column_s, false_alarms_per_day)
+    floor = np.asarray(local.distance.spread, np.float32) * np.float32(SMALLEST_SHARE_OF_LOCAL)
     limited = [_limited(local, segment) for segment in segments]
     calmed = [_calmed(local, segment) for segment in segments]
     departed = [_departed(segment) for segment in segments]
@@ -79,6 +83,7 @@ def learn_thresholds(
             "normal",
             column_s,
             false_alarms_per_day,
+            floor,
         )
         for columns in NORMAL_SCALES[1:]
         if _windows(segments, columns) >= FEWEST_WINDOWS
@@ -123,7 +128,7 @@ def _with_alarm(unscaled: Thresholds, segments: Sequence[Segment], column_s: flo
     columns = block_columns(curves, column_s)
     maxima = block_maxima(curves, columns)
     raw = fit_tail(maxima, columns * column_s)
-    alarm = max(raw.level_of(unscaled.false_alarms_per_day), SMALLEST_JOINT_SPREAD)
+    alarm = max(raw.level_of(unscaled.false_alarms_per_day), SMALLEST_ALARM)
     tail = fit_tail(maxima / alarm, columns * column_s)
     return msgspec.structs.replace(unscaled, alarm=alarm, tail=tail)
 
@@ -157,11 +162,13 @@ def _learn_scale(
     against: Literal["normal", "recent"],
     column_s: float,
     false_alarms_per_day: float,
+    smallest: FloatArray | float = 1e-6,
 ) -> Scale:
     averaged = [
         Segment(_average(s.distances, columns), _average(s.levels_db, columns)) for s in segments
     ]
-    distance = _upper_statistics(np.concatenate([s.distances for s in averaged]), SMALLEST_SPREAD)
+    distances = np.concatenate([s.distances for s in averaged])
+    distance = _upper_statistics(distances, SMALLEST_SPREAD, smallest)
     level = _level_statistics(np.concatenate([s.levels_db for s in averaged]))
     raw = [added(s.distances, s.levels_db, distance, level, against) for s in averaged]
     joint = _upper_statistics(np.concatenate(raw), 0.0, SMALLEST_JOINT_SPREAD)
@@ -188,7 +195,9 @@ def _average(columns: FloatArray, over: int) -> FloatArray:
     return np.concatenate([average.push(columns), average.finish()])
 
 
-def _upper_statistics(values: FloatArray, relative: float, smallest: float = 1e-6) -> Statistics:
+def _upper_statistics(
+    values: FloatArray, relative: float, smallest: FloatArray | float
+) -> Statistics:
     """Median, and one standard deviation's worth of the upper half."""
     centre = np.median(values, axis=0)
     upper = np.quantile(values, UPPER_QUANTILE, axis=0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calibration.coreset import StreamingCoreset, k_center
+from calibration.coreset import Coreset, StreamingCoreset, k_center, merged
 from edge.nearest import Bank
 
 Int8Array = NDArray[np.int8]
@@ -35,9 +35,7 @@ def clouds(draw: st.DrawFn, largest: int = 200) -> Int8Array:
     return np.asarray(points + random.integers(-spread, spread + 1, points.shape), np.int8)
 
 
-def collected(
-    points: Int8Array, cuts: list[int], *, max_rows: int, chunk_rows: int
-) -> tuple[Int8Array, float]:
+def collected(points: Int8Array, cuts: list[int], *, max_rows: int, chunk_rows: int) -> Coreset:
     coreset = StreamingCoreset(points.shape[1], max_rows=max_rows, chunk_rows=chunk_rows)
     for part in np.split(points, sorted(cuts)):
         coreset.add(part)
@@ -81,7 +79,7 @@ def test_k_center_stops_when_nothing_else_is_different() -> None:
 def test_every_row_of_the_bank_was_added_and_no_row_is_there_twice(
     points: Int8Array, max_rows: int, chunk_rows: int
 ) -> None:
-    rows, _ = collected(points, [], max_rows=max_rows, chunk_rows=chunk_rows)
+    rows = collected(points, [], max_rows=max_rows, chunk_rows=chunk_rows).rows
     assert 1 <= len(rows) <= max_rows
     assert len(np.unique(rows, axis=0)) == len(rows)
     assert not squared_distances(rows, points).any()
@@ -97,9 +95,10 @@ def test_every_embedding_is_within_the_radius_times_the_number_of_chunks(
     The radius never shrinks, so by the triangle inequality n chunks move it by at most n times the
     radius that is reported in the end. No constant multiple holds: rows can drift in one direction.
     """
-    rows, radius = collected(points, [], max_rows=max_rows, chunk_rows=chunk_rows)
+    found = collected(points, [], max_rows=max_rows, chunk_rows=chunk_rows)
     chunks = -(-len(points) // chunk_rows)
-    assert np.sqrt(squared_distances(points, rows).max()) <= chunks * radius + 1e-6
+    farthest = np.sqrt(squared_distances(points, found.rows).max())
+    assert farthest <= chunks * found.radius + 1e-6
 
 
 @given(clouds(), st.integers(1, 40))
@@ -107,8 +106,9 @@ def test_every_embedding_is_within_the_radius_times_the_number_of_chunks(
 def test_what_fits_in_one_chunk_is_covered_by_exactly_the_radius(
     points: Int8Array, max_rows: int
 ) -> None:
-    rows, radius = collected(points, [], max_rows=max_rows, chunk_rows=len(points))
-    assert np.sqrt(squared_distances(points, rows).max()) == pytest.approx(radius)
+    found = collected(points, [], max_rows=max_rows, chunk_rows=len(points))
+    farthest = np.sqrt(squared_distances(points, found.rows).max())
+    assert farthest == pytest.approx(found.radius)
 
 
 @given(clouds(), st.lists(st.integers(0, 200), max_size=8), st.integers(1, 40))
@@ -116,25 +116,70 @@ def test_what_fits_in_one_chunk_is_covered_by_exactly_the_radius(
 def test_how_the_additions_are_cut_makes_no_difference(
     points: Int8Array, cuts: list[int], chunk_rows: int
 ) -> None:
-    whole, radius = collected(points, [], max_rows=10, chunk_rows=chunk_rows)
-    parts, radius_of_parts = collected(points, cuts, max_rows=10, chunk_rows=chunk_rows)
-    assert np.array_equal(whole, parts)
-    assert radius == radius_of_parts
+    whole = collected(points, [], max_rows=10, chunk_rows=chunk_rows)
+    parts = collected(points, cuts, max_rows=10, chunk_rows=chunk_rows)
+    assert np.array_equal(whole.rows, parts.rows)
+    assert np.array_equal(whole.origins, parts.origins)
+    assert whole.radius == parts.radius
+
+
+@given(clouds(), st.integers(1, 40), st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_an_origin_is_the_number_of_an_embedding_that_equals_the_row(
+    points: Int8Array, max_rows: int, chunk_rows: int
+) -> None:
+    found = collected(points, [], max_rows=max_rows, chunk_rows=chunk_rows)
+    assert np.array_equal(points[found.origins], found.rows)
+
+
+def test_origins_may_be_any_numbers() -> None:
+    points = np.random.default_rng(7).integers(-128, 128, (100, 4)).astype(np.int8)
+    numbers = 2**40 + 3 * np.arange(100)
+    coreset = StreamingCoreset(4, max_rows=10, chunk_rows=16)
+    coreset.add(points, numbers)
+    found = coreset.finish()
+    assert np.array_equal(points[(found.origins - 2**40) // 3], found.rows)
+
+
+@given(st.lists(clouds(largest=60), min_size=1, max_size=4), st.integers(1, 40))
+@settings(max_examples=100, deadline=None)
+def test_a_merged_coreset_covers_all_that_its_parts_were_chosen_from(
+    several: list[Int8Array], limit: int
+) -> None:
+    several = [np.resize(points, (len(points), 5)) for points in several]
+    parts = [collected(points, [], max_rows=20, chunk_rows=len(points)) for points in several]
+    found = merged(parts, limit)
+    assert 1 <= len(found.rows) <= limit
+    farthest = np.sqrt(squared_distances(np.concatenate(several), found.rows).max())
+    assert farthest <= found.radius + 1e-6
+
+
+def test_a_merged_coreset_keeps_the_origin_of_each_row() -> None:
+    random = np.random.default_rng(8)
+    points = random.integers(-128, 128, (60, 4)).astype(np.int8)
+    parts = []
+    for numbers in np.split(np.arange(60), 3):
+        coreset = StreamingCoreset(4, max_rows=15)
+        coreset.add(points[numbers], numbers)
+        parts.append(coreset.finish())
+    found = merged(parts, 20)
+    assert np.array_equal(points[found.origins], found.rows)
 
 
 def test_the_same_sound_again_changes_nothing() -> None:
     points = np.random.default_rng(1).integers(-128, 128, (300, 8)).astype(np.int8)
-    once, radius = collected(points, [], max_rows=50, chunk_rows=300)
-    again, same = collected(np.tile(points, (4, 1)), [], max_rows=50, chunk_rows=300)
-    assert np.array_equal(once, again)
-    assert radius == same
+    once = collected(points, [], max_rows=50, chunk_rows=300)
+    again = collected(np.tile(points, (4, 1)), [], max_rows=50, chunk_rows=300)
+    assert np.array_equal(once.rows, again.rows)
+    assert np.array_equal(once.origins, again.origins)
+    assert once.radius == again.radius
 
 
 def test_a_bank_with_room_for_everything_holds_everything() -> None:
     points = np.random.default_rng(2).integers(-128, 128, (500, 8)).astype(np.int8)
-    rows, radius = collected(points, [], max_rows=500, chunk_rows=64)
-    assert np.array_equal(np.unique(rows, axis=0), np.unique(points, axis=0))
-    assert radius == 0
+    found = collected(points, [], max_rows=500, chunk_rows=64)
+    assert np.array_equal(np.unique(found.rows, axis=0), np.unique(points, axis=0))
+    assert found.radius == 0
 
 
 @pytest.mark.parametrize(("max_rows", "max_bytes"), [(7, 1_000_000), (1_000, 7 * 16 + 15)])
@@ -143,8 +188,7 @@ def test_the_bank_is_bounded_by_rows_and_by_bytes(max_rows: int, max_bytes: int)
     points = np.random.default_rng(3).integers(-128, 128, (5_000, 16)).astype(np.int8)
     coreset = StreamingCoreset(16, max_rows=max_rows, max_bytes=max_bytes, chunk_rows=500)
     coreset.add(points)
-    rows, _ = coreset.finish()
-    assert len(rows) == 7
+    assert len(coreset.finish().rows) == 7
     assert coreset.seen == 5_000
 
 
@@ -192,6 +236,6 @@ def test_one_large_addition_needs_no_more_memory_than_many_small_ones() -> None:
 
 def test_the_bank_serves_the_search_kernel_as_it_is() -> None:
     points = np.random.default_rng(6).integers(-128, 128, (900, 24)).astype(np.int8)
-    rows, radius = collected(points, [], max_rows=100, chunk_rows=900)
-    found = Bank(rows).squared_distances(points)
-    assert np.sqrt(found.max()) == pytest.approx(radius)
+    coreset = collected(points, [], max_rows=100, chunk_rows=900)
+    found = Bank(coreset.rows).squared_distances(points)
+    assert np.sqrt(found.max()) == pytest.approx(coreset.radius)

@@ -15,15 +15,18 @@ import soundfile
 from msgspec import structs
 
 from calibration.backbones import builtin_backbone, source_of_bundle
-from calibration.learn import BankLimits, gain_for, learn
+from calibration.learn import BankLimits, Learnt, gain_for, learn
 from calibration.simulator import RATE_HZ, Machine
 from calibration.survey import survey
-from calibration.thresholds import learn_thresholds
+from calibration.tail_fit import promise_of
+from calibration.thresholds import Segment, alarms_in, learn_thresholds
 from convert.main import main
 from edge.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
-from edge.detector import grid_distances
-from edge.embedding import Embedder, column_s
+from edge.detector import grid_nearest
+from edge.embedding import Columns, Embedder, column_s
 from edge.errors import RecordingError
+from edge.evidence import ALARM
+from edge.nearest import Bank
 from edge.recording import read_blocks, recording_info
 
 if TYPE_CHECKING:
@@ -63,59 +66,140 @@ def learnt(quarters: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return open_bundle(path)
 
 
-def cells(bundle: Bundle, path: Path) -> NDArray[np.int8]:
-    """The int8 embeddings of a recording, [columns, rows, dimension], as the bundle hears it."""
+def columns_of(bundle: Bundle, path: Path) -> Columns:
+    """A recording as the bundle hears it."""
     manifest = bundle.manifest
     info = recording_info(path)
     embedder = Embedder(
         manifest.front_end, bundle.backbone, rate_hz=info.rate_hz, limit_hz=manifest.limit_hz
     )
-    parts = [embedder.push(block) for block in read_blocks(info)]
-    grid: NDArray[np.int8] = np.concatenate([*parts, embedder.finish()])
-    return grid[:, : manifest.rows]
+    parts = [*(embedder.push(block) for block in read_blocks(info)), embedder.finish()]
+    joined = Columns(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return joined.rows(manifest.rows)
+
+
+def cells(bundle: Bundle, path: Path) -> NDArray[np.int8]:
+    """The int8 embeddings of a recording, [columns, rows, dimension]."""
+    return columns_of(bundle, path).embeddings
+
+
+def segment(bundle: Bundle, bank: Bank, columns: Columns) -> Segment:
+    """Columns, measured with a bank."""
+    scale = np.float32(bundle.manifest.backbone_output.scale)
+    distances, _ = grid_nearest(bank, columns.embeddings, scale)
+    return Segment(distances, columns.levels_db)
+
+
+def ordered_rows(bundle: Bundle) -> NDArray[np.int8]:
+    tiles = np.concatenate([tile[:-1].T for tile in bundle.bank._tiles]) / -2.0
+    return tiles.astype(np.int8)
 
 
 def bank_rows(bundle: Bundle) -> set[bytes]:
-    tiles = np.concatenate([tile[:-1].T for tile in bundle.bank._tiles]) / -2.0
-    return {row.tobytes() for row in tiles.astype(np.int8)}
+    return {row.tobytes() for row in ordered_rows(bundle)}
 
 
 def unique_rows(grid: NDArray[np.int8]) -> set[bytes]:
     return {row.tobytes() for row in grid.reshape(-1, grid.shape[-1])}
 
 
-def test_the_bank_is_every_embedding_but_those_of_the_held_out_stretch(
-    learnt: Bundle, quarters: Path
-) -> None:
+def test_the_bank_is_every_embedding_of_all_four_quarters(learnt: Bundle, quarters: Path) -> None:
     heard = [unique_rows(cells(learnt, quarters / f"{n}.wav")) for n in range(4)]
-    assert bank_rows(learnt) == heard[0] | heard[1] | heard[2]
-    assert len(heard[3] - bank_rows(learnt)) > 1_000
-    assert learnt.manifest.bank.chosen_from_cells == 3 * 125 * learnt.manifest.rows
-    assert learnt.manifest.thresholds.held_out_s == pytest.approx(10.0)
+    assert bank_rows(learnt) == set().union(*heard)
+    assert learnt.manifest.bank.chosen_from_cells == 4 * 125 * learnt.manifest.rows
+    assert learnt.manifest.thresholds.held_out_s == pytest.approx(40.0)
 
 
-def test_thresholds_are_those_of_the_shipped_int8_files_on_the_held_out_stretch(
+def test_thresholds_are_those_of_the_shipped_int8_files_on_each_quarter_held_out(
     learnt: Bundle, quarters: Path
 ) -> None:
     """H15."""
     manifest = learnt.manifest
-    scale = np.float32(manifest.backbone_output.scale)
-    distances = grid_distances(learnt.bank, cells(learnt, quarters / "3.wav"), scale)
+    heard = [columns_of(learnt, quarters / f"{n}.wav") for n in range(4)]
+    flat = [columns.embeddings.reshape(-1, DIMENSION) for columns in heard]
+    segments = [
+        segment(learnt, Bank(np.concatenate(flat[:number] + flat[number + 1 :])), columns)
+        for number, columns in enumerate(heard)
+    ]
     seconds = column_s(manifest.front_end, manifest.backbone)
-    assert learn_thresholds([distances], seconds) == manifest.thresholds
+    assert learn_thresholds(segments, seconds) == manifest.thresholds
 
 
-def test_the_cover_radius_is_the_largest_distance_of_a_pooled_cell(
-    quarters: Path, tmp_path: Path
-) -> None:
+def test_every_cell_is_within_the_cover_radius_of_the_bank(quarters: Path, tmp_path: Path) -> None:
     learn(tmp_path / "bundle", builtin_backbone(), survey(quarters), BankLimits(200, 10**6))
     bundle = open_bundle(tmp_path / "bundle")
-    scale = np.float32(bundle.manifest.backbone_output.scale)
-    largest = max(
-        float(grid_distances(bundle.bank, cells(bundle, quarters / f"{n}.wav"), scale).max())
-        for n in range(3)
+    heard = [columns_of(bundle, quarters / f"{n}.wav") for n in range(4)]
+    largest = max(float(segment(bundle, bundle.bank, c).distances.max()) for c in heard)
+    assert 0 < largest <= bundle.manifest.bank.cover_radius * (1 + 1e-6)
+
+
+def test_each_origin_leads_to_the_second_whose_embedding_equals_the_bank_s_row(
+    site: Site,
+) -> None:
+    bundle = site.open()
+    manifest, bank = bundle.manifest, bundle.manifest.bank
+    seconds = column_s(manifest.front_end, manifest.backbone)
+    heard = [cells(bundle, path) for path in sorted(site.normal.glob("*.wav"))]
+    rows = ordered_rows(bundle)
+    assert len(rows) == len(bank.origin_recording) == len(bank.origin_s)
+    for row, recording, second in zip(rows, bank.origin_recording, bank.origin_s, strict=True):
+        column = round(second / seconds)
+        assert (heard[recording][column] == row).all(axis=1).any()
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Learnt, Bundle, Path]:
+    """Five minutes and ten seconds of one machine: enough to keep the last tenth for a check."""
+    folder = tmp_path_factory.mktemp("checked")
+    (folder / "normal").mkdir()
+    sound = Machine(7).normal(310.0, 0)
+    soundfile.write(folder / "normal" / "all.wav", sound, RATE_HZ)
+    limits = BankLimits(300, 10**6)
+    found = learn(folder / "bundle", builtin_backbone(), survey(folder / "normal"), limits)
+    return found, open_bundle(folder / "bundle"), folder / "normal" / "all.wav"
+
+
+def test_the_last_tenth_of_long_sound_is_learnt_in_no_way(
+    checked: tuple[Learnt, Bundle, Path],
+) -> None:
+    found, bundle, _ = checked
+    assert found.checked_s == pytest.approx(31.0, abs=0.2)
+    assert found.manifest.thresholds.held_out_s == pytest.approx(279.0, abs=0.2)
+    assert max(bundle.manifest.bank.origin_s) < 279.1
+
+
+def test_the_check_counts_the_alarms_of_the_last_tenth(
+    checked: tuple[Learnt, Bundle, Path],
+) -> None:
+    found, bundle, path = checked
+    heard = columns_of(bundle, path)
+    last = Columns(*(array[-round(found.checked_s / 0.08) :] for array in heard))
+    alarms = alarms_in(bundle.manifest.thresholds, segment(bundle, bundle.bank, last))
+    assert found.alarms_in_check == alarms
+    assert alarms <= 1
+
+
+def test_short_sound_has_no_check(quarters: Path, tmp_path: Path) -> None:
+    limits = BankLimits(50, 10**6)
+    found = learn(tmp_path / "bundle", builtin_backbone(), survey(quarters), limits)
+    assert (found.checked_s, found.alarms_in_check) == (0.0, 0)
+
+
+@pytest.mark.parametrize("per_day", [0.1, 50.0])
+def test_the_promise_is_the_rate_that_was_asked_for(
+    quarters: Path, tmp_path: Path, per_day: float
+) -> None:
+    found = learn(
+        tmp_path / "bundle",
+        builtin_backbone(),
+        survey(quarters),
+        BankLimits(50, 10**6),
+        false_alarms_per_day=per_day,
     )
-    assert bundle.manifest.bank.cover_radius == pytest.approx(largest, rel=1e-5)
+    assert found.manifest.thresholds.false_alarms_per_day == per_day
+    assert found.promise == promise_of(found.manifest.thresholds.tail, ALARM)
+    assert found.promise.per_day == pytest.approx(per_day, rel=0.02)
+    assert found.promise.extrapolated
 
 
 def test_every_recording_is_in_the_manifest_with_its_digest(site: Site) -> None:
@@ -148,7 +232,7 @@ def test_calibrating_again_keeps_the_version_before_and_names_it(
     path = site.copy_bundle(tmp_path / "bundle")
     first = open_bundle(path).manifest
     assert first.previous_id is None
-    second = learn(path, source_of_bundle(path), survey(site.normal))
+    second = learn(path, source_of_bundle(path), survey(site.normal)).manifest
     assert second.previous_id == first.bundle_id
     assert open_bundle(path).manifest == second
     versions = {read_manifest(folder).bundle_id for folder in (path / "versions").iterdir()}
@@ -158,7 +242,7 @@ def test_calibrating_again_keeps_the_version_before_and_names_it(
 def test_a_damaged_version_before_has_no_id_to_name(site: Site, tmp_path: Path) -> None:
     path = site.copy_bundle(tmp_path / "bundle")
     (path / MANIFEST_FILE).resolve().write_bytes(b"{")
-    manifest = learn(path, builtin_backbone(), survey(site.normal))
+    manifest = learn(path, builtin_backbone(), survey(site.normal)).manifest
     assert manifest.previous_id is None
     assert open_bundle(path).manifest == manifest
 
@@ -180,7 +264,7 @@ def test_calibrating_the_same_sound_again_gives_the_same_gain_bank_and_threshold
 ) -> None:
     path = site.copy_bundle(tmp_path / "bundle")
     first = open_bundle(path).manifest
-    second = learn(path, source_of_bundle(path), survey(site.normal))
+    second = learn(path, source_of_bundle(path), survey(site.normal)).manifest
     assert second.front_end == first.front_end
     assert second.files == first.files
     assert second.thresholds == first.thresholds
@@ -210,8 +294,8 @@ def test_a_quieter_microphone_learns_the_same_bank(quarters: Path, tmp_path: Pat
         sound, rate_hz = soundfile.read(path)
         soundfile.write(quiet / path.name, sound * 10 ** (-20 / 20), rate_hz, subtype="FLOAT")
     limits = BankLimits(300, 10**6)
-    loud = learn(tmp_path / "a", builtin_backbone(), survey(quarters), limits)
-    soft = learn(tmp_path / "b", builtin_backbone(), survey(quiet), limits)
+    loud = learn(tmp_path / "a", builtin_backbone(), survey(quarters), limits).manifest
+    soft = learn(tmp_path / "b", builtin_backbone(), survey(quiet), limits).manifest
     assert soft.front_end.gain_db == pytest.approx(loud.front_end.gain_db + 20.0, abs=0.11)
     assert soft.bank.cover_radius == pytest.approx(loud.bank.cover_radius, rel=0.1)
 

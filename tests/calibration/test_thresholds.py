@@ -1,4 +1,4 @@
-"""Thresholds: what is normal for a row, and a level that normal sound does not reach."""
+"""Thresholds: what is normal for a row and scale, and a level that normal sound does not reach."""
 
 from __future__ import annotations
 
@@ -6,154 +6,227 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from numpy.typing import NDArray
 
 from calibration.thresholds import (
-    ALARM_PERIOD_S,
-    EULER_GAMMA,
-    FEWEST_BLOCKS,
-    SCALE_COLUMNS,
-    _return_level,
+    FEWEST_WINDOWS,
+    NORMAL_SCALES,
+    RECENT_SCALES,
+    Segment,
+    alarms_in,
+    decision_statistic,
     learn_thresholds,
 )
 from edge.evidence import ALARM, Evidence, Thresholds
+from edge.scales import Calm
 
 FloatArray = NDArray[np.float32]
-COLUMN_S = 0.08
-BLOCK = round(1.0 / COLUMN_S)  # columns in a second
+COLUMN_S, DAY_S = 0.08, 86_400.0
+MINUTE = round(60 / COLUMN_S)  # columns
+LEVEL_DB = -40.0
+
+
+def segment(distances: FloatArray, levels_db: FloatArray | float = LEVEL_DB) -> Segment:
+    levels = np.broadcast_to(np.asarray(levels_db, np.float32), distances.shape)
+    return Segment(np.asarray(distances, np.float32), levels.copy())
+
+
+def gamma(columns: int, seed: int, rows: int = 4) -> Segment:
+    """Sound whose distances and levels vary by themselves."""
+    random = np.random.default_rng(seed)
+    levels_db = random.normal(LEVEL_DB, 1.5, (columns, rows)).astype(np.float32)
+    return segment(random.gamma(9.0, 0.1, (columns, rows)), levels_db)
 
 
 @st.composite
-def held_out(draw: st.DrawFn) -> list[FloatArray]:
-    """Distances of held-out stretches: any lengths, any rows, from steady to heavy-tailed."""
+def held_out(draw: st.DrawFn) -> list[Segment]:
+    """Held-out stretches: any lengths, any rows, from steady to heavy-tailed."""
     random = np.random.default_rng(draw(st.integers(0, 2**32)))
     rows = draw(st.integers(1, 16))
     lengths = draw(st.lists(st.integers(1, 200), min_size=1, max_size=4))
     tail = draw(st.sampled_from([0.0, 0.1, 1.0]))
-    level = random.uniform(0.0, 3.0, rows)
+    normal = random.uniform(0.0, 3.0, rows)
     return [
-        np.asarray(level + tail * random.standard_exponential((n, rows)), np.float32)
+        segment(
+            normal + tail * random.standard_exponential((n, rows)),
+            LEVEL_DB + 10 * tail * random.standard_normal((n, rows)),
+        )
         for n in lengths
     ]
 
 
-def evidence(thresholds: Thresholds, segment: FloatArray) -> FloatArray:
-    stream = Evidence(thresholds, segment.shape[1])
-    return np.concatenate([stream.push(segment), stream.finish()])
+def alarming(thresholds: Thresholds, segments: list[Segment]) -> float:
+    """The share of columns at the alarm level."""
+    curves = [decision_statistic(thresholds, s) for s in segments]
+    return float(np.mean(np.concatenate(curves) >= ALARM))
 
 
-def largest_evidence(thresholds: Thresholds, segments: list[FloatArray]) -> float:
-    return max(float(evidence(thresholds, segment).max()) for segment in segments)
+def largest(thresholds: Thresholds, segments: list[Segment]) -> float:
+    return max(float(decision_statistic(thresholds, s).max()) for s in segments)
 
 
 @given(held_out())
-@settings(max_examples=100, deadline=None)
-def test_the_alarm_is_never_below_what_was_held_out(segments: list[FloatArray]) -> None:
-    for scale in learn_thresholds(segments, COLUMN_S).scales:
-        assert scale.alarm >= scale.held_out_max
-        assert np.isfinite([*scale.row_centre, *scale.row_spread, scale.alarm]).all()
-        assert min(*scale.row_spread, scale.alarm) > 0
+@settings(max_examples=40, deadline=None)
+def test_any_sound_gives_finite_statistics_and_positive_units(segments: list[Segment]) -> None:
+    thresholds = learn_thresholds(segments, COLUMN_S)
+    for scale in (thresholds.local, *thresholds.scales):
+        for rows in (scale.distance, scale.level, scale.joint):
+            assert np.isfinite([*rows.centre, *rows.spread]).all()
+            assert min(rows.spread) > 0
+        assert 0 < scale.unit < np.inf
+    assert 0 < thresholds.alarm < np.inf
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_held_out_sound_raises_no_alarm(seed: int) -> None:
-    random = np.random.default_rng(seed)
-    segments = [np.asarray(random.gamma(4, 1, (125, 16)), np.float32) for _ in range(3)]
-    assert largest_evidence(learn_thresholds(segments, COLUMN_S), segments) < ALARM
+    segments = [gamma(MINUTE, 10 * seed + part) for part in range(4)]
+    assert largest(learn_thresholds(segments, COLUMN_S), segments) < ALARM
 
 
-@pytest.mark.parametrize("lengths", [(1,), (1, 1), (1, 300), (BLOCK + 1,)])
-def test_tiny_segments_give_thresholds_under_which_they_are_normal(
+def test_more_of_the_same_sound_raises_no_alarm() -> None:
+    thresholds = learn_thresholds([gamma(2 * MINUTE, part) for part in range(4)], COLUMN_S)
+    assert largest(thresholds, [gamma(MINUTE, 100 + take) for take in range(10)]) < ALARM
+
+
+def test_a_rate_that_can_be_counted_is_kept_on_more_of_the_same_sound() -> None:
+    per_day = 2_880.0  # two a minute
+    segments = [gamma(2 * MINUTE, part) for part in range(4)]
+    thresholds = learn_thresholds(segments, COLUMN_S, per_day)
+    minutes = 20
+    alarms = sum(alarms_in(thresholds, gamma(MINUTE, 100 + take)) for take in range(minutes))
+    assert 0.5 <= alarms / minutes / (per_day / 1_440) <= 2.0
+
+
+def test_the_tail_promises_the_rate_that_was_asked_for_at_the_alarm_level() -> None:
+    segments = [gamma(2 * MINUTE, part) for part in range(4)]
+    for per_day in (0.1, 1.0, 100.0):
+        thresholds = learn_thresholds(segments, COLUMN_S, per_day)
+        assert thresholds.tail.per_day(ALARM) == pytest.approx(per_day, rel=0.02)
+        assert thresholds.false_alarms_per_day == per_day
+
+
+def test_a_rarer_false_alarm_needs_stronger_evidence() -> None:
+    segments, strange = [gamma(2 * MINUTE, part) for part in range(4)], gamma(MINUTE, 9)
+    strange.distances[300:310] += 2.0
+    scores = [
+        largest(learn_thresholds(segments, COLUMN_S, per_day), [strange])
+        for per_day in (100.0, 1.0, 0.01)
+    ]
+    assert scores == sorted(set(scores), reverse=True)
+
+
+@pytest.mark.parametrize("lengths", [(1,), (1, 1), (1, 300), (14,), (3, 8 * 37)])
+def test_a_long_scale_is_judged_only_by_stretches_that_hold_it_often_enough(
     lengths: tuple[int, ...],
 ) -> None:
-    random = np.random.default_rng(6)
-    segments = [np.asarray(random.gamma(4, 1, (n, 8)), np.float32) for n in lengths]
+    thresholds = learn_thresholds([gamma(n, n) for n in lengths], COLUMN_S)
+    long = [n for n in NORMAL_SCALES[1:]
+            if sum(m for m in lengths if m >= n) >= FEWEST_WINDOWS * n]  # fmt: skip
+    normal = [scale.columns for scale in thresholds.scales if scale.against == "normal"]
+    assert normal == [NORMAL_SCALES[0], *long]
+    recent = [scale.columns for scale in thresholds.scales if scale.against == "recent"]
+    assert recent == list(RECENT_SCALES)
+
+
+@pytest.mark.parametrize("lengths", [(1,), (1, 1), (14,), (1, 300)])
+def test_tiny_stretches_give_thresholds_under_which_they_are_normal(
+    lengths: tuple[int, ...],
+) -> None:
+    segments = [gamma(n, n) for n in lengths]
+    assert largest(learn_thresholds(segments, COLUMN_S), segments) < ALARM
+
+
+def test_ten_minutes_are_enough_for_a_scale_of_a_minute() -> None:
+    segments = [gamma(2 * MINUTE + 15, part, rows=2) for part in range(4)]
     thresholds = learn_thresholds(segments, COLUMN_S)
-    long_enough = [n for n in SCALE_COLUMNS[1:] if sum(lengths) >= FEWEST_BLOCKS * n]
-    assert [scale.columns for scale in thresholds.scales] == [SCALE_COLUMNS[0], *long_enough]
-    assert largest_evidence(thresholds, segments) < ALARM
+    assert [scale.columns for scale in thresholds.slow()] == [125, 751]
+    assert [scale.columns for scale in thresholds.fast()] == [3, 37, 1, 3, 9]
 
 
 def test_a_knock_that_always_came_alike_is_normal() -> None:
-    """Every second has the same largest deviation, so the fit has no width at all."""
-    segment = np.ones((20 * BLOCK, 4), np.float32)
-    segment[BLOCK // 2 :: BLOCK] = 5.0
-    thresholds = learn_thresholds([segment], COLUMN_S)
-    assert largest_evidence(thresholds, [segment]) < ALARM
+    distances = np.ones((20 * 12, 4), np.float32)
+    distances[6::12] = 5.0
+    thresholds = learn_thresholds([segment(distances)], COLUMN_S)
+    assert largest(thresholds, [segment(distances)]) < ALARM
 
 
 def test_rows_that_never_varied_have_a_unit_and_notice_a_change() -> None:
-    segment = np.tile(np.array([0.0, 1.0, 30.0], np.float32), (200, 1))
-    thresholds = learn_thresholds([segment], COLUMN_S)
-    assert largest_evidence(thresholds, [segment]) < ALARM
-    changed = segment.copy()
+    steady = np.tile(np.array([0.0, 1.0, 30.0], np.float32), (200, 1))
+    thresholds = learn_thresholds([segment(steady)], COLUMN_S)
+    assert largest(thresholds, [segment(steady)]) < ALARM
+    changed = steady.copy()
     changed[100:104] *= 1.5
-    assert evidence(thresholds, changed)[100:104, 1:].min() > ALARM
+    stream = Evidence(thresholds, thresholds.fast(), 3)
+    pushed = stream.push(*_streams(segment(changed))).evidence
+    evidence = np.concatenate([pushed, stream.finish().evidence])
+    assert evidence[100:104, 1:].min() > ALARM
+
+
+def _streams(of: Segment) -> tuple[FloatArray, FloatArray]:
+    return of.distances, of.levels_db
 
 
 def test_a_row_is_measured_against_itself_and_not_against_louder_rows() -> None:
     random = np.random.default_rng(7)
-    quiet, loud = random.normal(1, 0.1, 500), random.normal(10, 2, 500)
-    segment = np.asarray(np.stack([quiet, loud], axis=1), np.float32)
-    thresholds = learn_thresholds([segment], COLUMN_S)
-    strange = segment.copy()
-    strange[250:253, 0] = 5.0  # half of what is normal in the other row
-    found = evidence(thresholds, strange)
+    quiet, loud = random.normal(1, 0.1, 2_000), random.normal(10, 2, 2_000)
+    distances = np.asarray(np.stack([quiet, loud], axis=1), np.float32)
+    thresholds = learn_thresholds([segment(distances)], COLUMN_S)
+    distances[250:253, 0] = 5.0  # half of what is normal in the other row
+    stream = Evidence(thresholds, thresholds.fast(), 2)
+    found = stream.push(*_streams(segment(distances))).evidence
     assert found[251, 0] > ALARM
     assert found[:, 1].max() < ALARM
 
 
 def test_centre_and_spread_are_those_of_a_normal_distribution() -> None:
     random = np.random.default_rng(8)
-    segment = np.asarray(random.normal(7, 2, (60_000, 1)), np.float32)
-    shortest = learn_thresholds([segment], COLUMN_S).scales[0]
-    assert shortest.row_centre[0] == pytest.approx(7, abs=0.05)
-    assert shortest.row_spread[0] == pytest.approx(2 / np.sqrt(SCALE_COLUMNS[0]), rel=0.05)
-
-
-def test_the_return_level_of_a_gumbel_sample_is_the_distribution_s_own() -> None:
-    location, beta, blocks = 3.0, 0.7, 86_400.0
-    sample = np.random.default_rng(9).gumbel(location, beta, 100_000)
-    exact = location - beta * np.log(-np.log1p(-1.0 / blocks))
-    assert _return_level(sample, blocks) == pytest.approx(exact, rel=0.02)
-
-
-def test_the_return_level_is_exceeded_once_in_so_many_blocks() -> None:
-    random = np.random.default_rng(10)
-    level = _return_level(random.gumbel(0.0, 1.0, 2_000), 100.0)
-    exceeded = np.count_nonzero(random.gumbel(0.0, 1.0, 100_000) > level)
-    assert 700 <= exceeded <= 1_300
-
-
-def test_the_return_level_grows_with_the_period() -> None:
-    sample = np.random.default_rng(11).gumbel(size=500)
-    levels = [_return_level(sample, blocks) for blocks in (10.0, 1_000.0, 86_400.0)]
-    assert levels == sorted(set(levels))
-
-
-def test_the_alarm_is_what_a_day_of_such_sound_reaches_about_once() -> None:
-    """Row 0 of the shortest scale, blocks of a second, fitted by hand; each scale has its share."""
-    random = np.random.default_rng(12)
-    segment = np.asarray(random.gamma(9, 1, (2_000 * BLOCK, 1)), np.float32)
-    scale = learn_thresholds([segment], COLUMN_S).scales[0]
-    kept = np.convolve(segment[:, 0], np.ones(3) / 3, "same")
-    kept[0], kept[-1] = segment[:2].mean(), segment[-2:].mean()
-    deviations = (kept - scale.row_centre[0]) / scale.row_spread[0]
-    maxima = deviations.reshape(-1, BLOCK).max(axis=1)
-    beta = maxima.std() * np.sqrt(6) / np.pi
-    blocks = ALARM_PERIOD_S * len(SCALE_COLUMNS) / (BLOCK * COLUMN_S)
-    expected = maxima.mean() - EULER_GAMMA * beta + beta * np.log(blocks)
-    assert scale.alarm == pytest.approx(expected, rel=1e-3)
-    assert scale.held_out_max == pytest.approx(maxima.max(), rel=1e-3)
+    distances = np.asarray(random.normal(7, 2, (20_000, 1)), np.float32)
+    levels_db = np.asarray(random.normal(LEVEL_DB, 3, (20_000, 1)), np.float32)
+    local = learn_thresholds([Segment(distances, levels_db)], COLUMN_S).local
+    root = np.sqrt(local.columns)
+    assert local.distance.centre[0] == pytest.approx(7, abs=0.05)
+    assert local.distance.spread[0] == pytest.approx(2 / root, rel=0.05)
+    assert local.level.centre[0] == pytest.approx(LEVEL_DB, abs=0.1)
+    assert local.level.spread[0] == pytest.approx(3 / root, rel=0.05)
 
 
 def test_no_average_reaches_across_two_stretches() -> None:
     """Each stretch alone is constant; only a mixture of both would show values between."""
-    low, high = np.full((100, 1), 1.0, np.float32), np.full((101, 1), 2.0, np.float32)
-    for scale in learn_thresholds([low, high], COLUMN_S).scales:
-        assert scale.row_centre == [2.0]
+    low, high = np.full((400, 1), 1.0, np.float32), np.full((401, 1), 2.0, np.float32)
+    thresholds = learn_thresholds([segment(low), segment(high)], COLUMN_S)
+    for scale in thresholds.scales:
+        assert scale.distance.centre == ([2.0] if scale.against == "normal" else [0.0])
+
+
+def test_the_slow_scales_hear_nearly_all_of_normal_sound() -> None:
+    """However little neighbouring columns are alike: else the slow scales would be deaf."""
+    segments = [gamma(2 * MINUTE, part) for part in range(4)]
+    thresholds = learn_thresholds(segments, COLUMN_S)
+    sound = gamma(2 * MINUTE, 50)
+    heard, _ = Calm(thresholds.local, 4).push(*_streams(sound))
+    assert np.mean((heard == sound.distances).all(axis=1)) > 0.9
+
+
+def test_near_alarms_are_one() -> None:
+    segments = [gamma(2 * MINUTE, part) for part in range(4)]
+    thresholds, strange = learn_thresholds(segments, COLUMN_S), gamma(MINUTE, 9)
+    assert alarms_in(thresholds, strange) == 0
+    for first in (200, 206, 500):
+        strange.distances[first : first + 2] += 20.0
+    assert alarms_in(thresholds, strange) == 2
+
+
+def test_the_decision_statistic_is_the_largest_evidence_of_both_stages() -> None:
+    thresholds = learn_thresholds([gamma(2 * MINUTE, part) for part in range(4)], COLUMN_S)
+    sound = gamma(MINUTE, 9)
+    both = decision_statistic(thresholds, sound)
+    fast = structs.replace(thresholds, scales=thresholds.fast())
+    slow = structs.replace(thresholds, scales=thresholds.slow())
+    alone = [decision_statistic(stage, sound) for stage in (fast, slow)]
+    assert np.array_equal(both, np.max(alone, axis=0))
 
 
 def test_the_held_out_time_is_reported() -> None:
-    segments = [np.ones((25, 2), np.float32), np.ones((100, 2), np.float32)]
+    segments = [segment(np.ones((25, 2), np.float32)), segment(np.ones((100, 2), np.float32))]
     assert learn_thresholds(segments, COLUMN_S).held_out_s == 10.0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from scipy import signal
 from tests.conftest import Broker, Site, free_port
 
 CHILD_S = 120.0
-EVENT_KEYS = ["start_s", "end_s", "low_hz", "high_hz", "peak_s", "peak_hz", "score"]
+EVENT_KEYS = [
+    "start_s", "end_s", "low_hz", "high_hz", "peak_s", "peak_hz", "score", "scale_s", "excess_db",
+    "contrast_db", "nearest_recording", "nearest_s", "false_alarms_per_day",
+]  # fmt: skip
 
 
 def earpatch(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
@@ -42,7 +46,7 @@ def quiet(site: Site) -> Path:
     return site.normal / "0.wav"
 
 
-def test_score_prints_a_line_for_each_recording_and_one_for_each_event(
+def test_score_prints_a_line_for_each_recording_and_two_for_each_event(
     site: Site, quiet: Path
 ) -> None:
     ran = earpatch("score", site.bundle_path, site.day, quiet)
@@ -50,8 +54,10 @@ def test_score_prints_a_line_for_each_recording_and_one_for_each_event(
     day, *events, normal = ran.stdout.splitlines()
     assert day.startswith(f"{site.day}: ANOMALOUS, score ")
     assert normal.startswith(f"{quiet}: normal, score ")
-    assert len(events) >= 2
-    assert all(line.startswith("  ") and " kHz  peak " in line for line in events)
+    assert len(events) >= 4
+    for what, where in zip(events[::2], events[1::2], strict=True):
+        assert re.match(r"  +\d+\.\d\d-\d+\.\d\d s  score \d+\.\d\d  \w", what)
+        assert re.match(r"    peak .* kHz, found over [\d.]+ s; .* most like \d\.wav at", where)
 
 
 def test_json_is_one_object_a_line_with_exactly_the_documented_keys(
@@ -61,7 +67,7 @@ def test_json_is_one_object_a_line_with_exactly_the_documented_keys(
     assert (ran.returncode, ran.stderr) == (0, "")
     day, normal = map(json.loads, ran.stdout.splitlines())
     for verdict in (day, normal):
-        assert list(verdict) == ["path", "score", "anomalous", "events"]
+        assert list(verdict) == ["path", "score", "false_alarms_per_day", "anomalous", "events"]
     assert (day["path"], day["anomalous"]) == (str(site.day), True)
     assert (normal["path"], normal["anomalous"], normal["events"]) == (str(quiet), False, [])
     assert [list(event) for event in day["events"]] == [EVENT_KEYS] * len(day["events"])

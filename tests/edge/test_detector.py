@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calibration.simulator import RATE_HZ, Box
 from edge.bundle import Bundle
-from edge.detector import Detector, Findings, grid_distances
+from edge.detector import Detector, grid_nearest
 from edge.errors import RecordingError
 from edge.events import Event
 from edge.nearest import Bank
@@ -31,14 +31,26 @@ def scored(site: Site, bundle: Bundle) -> Scored:
     return score_recording(bundle, site.day)
 
 
-def stream(bundle: Bundle, blocks: list[FloatArray], rate_hz: int = RATE_HZ) -> Findings:
+@dataclasses.dataclass(frozen=True)
+class Found:
     """What a detector says in all, its events in the order in which a verdict lists them."""
+
+    distances: FloatArray
+    levels_db: FloatArray
+    evidence: FloatArray
+    events: list[Event]
+
+
+def stream(bundle: Bundle, blocks: list[FloatArray], rate_hz: int = RATE_HZ) -> Found:
     detector = Detector(bundle, rate_hz=rate_hz)
     findings = [*(detector.push(block) for block in blocks), detector.finish()]
+    fast = np.concatenate([part.fast.evidence for part in findings])
+    slow = np.concatenate([part.slow.evidence for part in findings if part.slow is not None])
     events = [event for part in findings for event in part.events]
-    return Findings(
+    return Found(
         np.concatenate([part.distances for part in findings]),
-        np.concatenate([part.evidence for part in findings]),
+        np.concatenate([part.levels_db for part in findings]),
+        np.maximum(fast, slow),
         sorted(events, key=lambda event: (event.start_s, event.low_hz)),
     )
 
@@ -63,6 +75,7 @@ def test_a_stream_in_blocks_is_scored_as_the_recording_is_bit_for_bit(
 ) -> None:
     found = stream(bundle, np.split(site.sound, sorted(cuts)))
     assert np.array_equal(found.distances, scored.distances)
+    assert np.array_equal(found.levels_db, scored.levels_db)
     assert np.array_equal(found.evidence, scored.evidence)
     assert found.events == scored.verdict.events
 
@@ -170,7 +183,8 @@ def test_two_detectors_of_one_bundle_do_not_disturb_each_other(
 def test_a_bundle_that_learnt_fewer_rows_scores_the_lowest_of_them(
     site: Site, bundle: Bundle, scored: Scored
 ) -> None:
-    fewer = msgspec.structs.replace(bundle.manifest, rows=5)
+    bands_db = bundle.manifest.bands_db[: 5 * bundle.manifest.backbone.bands_per_row]
+    fewer = msgspec.structs.replace(bundle.manifest, rows=5, bands_db=bands_db)
     found = stream(dataclasses.replace(bundle, manifest=fewer), [site.sound])
     assert np.array_equal(found.distances, scored.distances[:, :5])
     assert np.array_equal(found.evidence, scored.evidence[:, :5])
@@ -179,5 +193,6 @@ def test_a_bundle_that_learnt_fewer_rows_scores_the_lowest_of_them(
 def test_a_distance_is_euclidean_in_the_units_of_the_embedding() -> None:
     bank = Bank(np.array([[0, 0], [100, 100]], np.int8))
     embeddings = np.array([[[3, 4], [100, 100]], [[100, 97], [0, -1]]], np.int8)
-    distances = grid_distances(bank, embeddings, np.float32(0.5))
+    distances, rows = grid_nearest(bank, embeddings, np.float32(0.5))
     assert distances.tolist() == [[2.5, 0.0], [1.5, 0.5]]
+    assert rows.tolist() == [[0, 1], [1, 0]]

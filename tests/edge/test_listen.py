@@ -143,7 +143,9 @@ def test_an_event_is_printed_as_the_readme_shows_it(
     broker: Broker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert heard(broker, event()) == 1
-    assert capsys.readouterr().out == ("14:03:22 pump-3  hiss 2.1-2.4 s, 3.1-9.8 kHz, score 1.80\n")
+    assert capsys.readouterr().out == (
+        "14:03:22 pump-3  2.1-2.4 s, score 1.80: hiss, 320 ms, 3.1-9.8 kHz, 9 dB above normal\n"
+    )
 
 
 def test_the_clock_is_the_listener_s_own(
@@ -195,7 +197,7 @@ def test_garbage_is_reported_in_one_line_and_does_not_end_it(
     set_timezone(monkeypatch, "CET-1" if b"9999" in garbage else "EST5")
     assert heard(broker, garbage, event(), event(), count=3) == 3
     lines = capsys.readouterr().out.splitlines()
-    known = re.compile(r"\d\d:\d\d:\d\d pump-3  hiss |a message that is not an event")
+    known = re.compile(r"\d\d:\d\d:\d\d pump-3  2\.1-2\.4 s|a message that is not an event")
     assert [line for line in lines if not known.match(line)] == []
     assert [line for line in lines if ":03:22 pump-3" not in line], "not reported"
 
