@@ -30,7 +30,6 @@ from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.nearest import Bank
 from edge.progress import bar
-from edge.recording import RecordingInfo, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibration.backbones import BackboneSource
-    from calibration.survey import Survey
+    from calibration.survey import Piece, Survey
     from edge.backbone import Backbone
     from edge.frontend import FrontEnd
 
@@ -154,9 +153,9 @@ def _split(
     lengths: list[int] = []
     position = 0
     with bar("Learning normal sound", heard.duration_s, "s") as progress:
-        for recording in heard.recordings:
+        for piece in heard.pieces:
             previous = -1
-            for columns in _embed(recording, backbone, front_end, heard.limit_hz):
+            for columns in _embed(piece, backbone, front_end, heard.limit_hz):
                 indices = ((position + np.arange(len(columns))) / stretch_columns).astype(int)
                 for stretch in np.unique(indices):
                     part = columns[indices == stretch, :rows]
@@ -174,10 +173,10 @@ def _split(
 
 
 def _embed(
-    recording: RecordingInfo, backbone: Backbone, front_end: FrontEnd, limit_hz: float
+    piece: Piece, backbone: Backbone, front_end: FrontEnd, limit_hz: float
 ) -> Iterator[Int8Array]:
-    embedder = Embedder(front_end, backbone, rate_hz=recording.rate_hz, limit_hz=limit_hz)
-    for block in read_blocks(recording):
+    embedder = Embedder(front_end, backbone, rate_hz=piece.rate_hz, limit_hz=limit_hz)
+    for block in piece.blocks():
         yield embedder.push(block)
     yield embedder.finish()
 
