@@ -88,8 +88,7 @@ def _constant(own: Figures) -> Flags:
 def _silent_text(own: Figures, stretch: Stretch, rows: NDArray[np.void]) -> str:
     return (
         f"silent {when(own, stretch)} (down to {rows['quietest_dbfs'].min():.0f} dBFS). A machine "
-        "can't be learnt from silence: check the microphone, its gain and its plug, and record "
-        "again"
+        "can't be learnt from silence: check the microphone, its gain and its plug"
     )
 
 

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 LOWEST_DBFS = -100.0  # quieter than this is all the same
 SIGMA_OF_MAD = 1.4826
-# On real clips (slide rails, pumps, fans, valves, rain, sea) no second but one in 500 goes beyond.
-OUTLIER_SIGMAS, OUTLIER_DB = 6.0, 6.0
-SMALLEST_SIGMA_DB = 1.5
+# Of real clips (slide rails, pumps, fans, valves, rain) no second goes beyond; of sea waves 4 %:
+# clips that fade into silence, or were recorded without high frequencies.
+OUTLIER_SIGMAS = 6.0
+LEVEL_DB, OTHER_DB = 6.0, 12.0  # the least that counts: of the level, of an octave or the crest
 AROUND_S = 60  # a sound that is heard again within this is the same occasion
 ELSEWHERE = 2  # other occasions that make it part of the machine
 OCCASION_GAP_S = 5
@@ -39,7 +40,7 @@ MOST_COMPARED = 4_000
 CHUNK = 64
 SHORTEST_JUDGED_S = 60
 SMOOTHING_S = 5
-REGIME_DB, REGIME_OCTAVE_DB, REGIME_SIGMAS = 6.0, 10.0, 5.0  # of the level, of an octave
+REGIME_SIGMAS = 5.0
 SMALLEST_REGIME_SIGMA_DB = 0.5
 MOST_RUNS = 4  # of two regimes; a machine that cycles has more
 SHORTEST_REGIME_S, LONG_REGIME_S = 20, 90
@@ -101,7 +102,7 @@ def find_regimes(levels: Levels) -> Regimes | None:
             continue
         smooth = _smoothed(levels.table[:, dimension], levels.owner)
         threshold, gap_db, distinctness = _two_modes(smooth)
-        least_db = REGIME_DB if name == "level" else REGIME_OCTAVE_DB
+        least_db = LEVEL_DB if name == "level" else OTHER_DB
         if gap_db < least_db or distinctness < REGIME_SIGMAS:
             continue
         louder = _without_short_runs(smooth > threshold)
@@ -178,6 +179,7 @@ def find_outliers(levels: Levels, groups: Sequence[Flags]) -> tuple[Flags, Float
         [seconds] flags and [seconds, dimensions] deviations from the median, in dB.
     """
     deviations = np.zeros_like(levels.table)
+    least_db = np.array([LEVEL_DB if name == "level" else OTHER_DB for name in levels.names])
     flags = np.zeros(len(levels), bool)
     for group in groups:
         if np.count_nonzero(group) < SHORTEST_REGIME_S:
@@ -185,8 +187,8 @@ def find_outliers(levels: Levels, groups: Sequence[Flags]) -> tuple[Flags, Float
         table = levels.table[group]
         deviation = table - np.median(table, axis=0)
         mad_db = np.median(np.abs(deviation), axis=0)
-        sigma_db = np.maximum(SMALLEST_SIGMA_DB, SIGMA_OF_MAD * mad_db)
-        far = (np.abs(deviation) > np.maximum(OUTLIER_DB, OUTLIER_SIGMAS * sigma_db)).any(axis=1)
+        sigma_db = SIGMA_OF_MAD * mad_db
+        far = (np.abs(deviation) > np.maximum(least_db, OUTLIER_SIGMAS * sigma_db)).any(axis=1)
         flags[group] = far
         deviations[group] = deviation
     candidates = np.flatnonzero(flags)
@@ -208,7 +210,7 @@ def _heard_elsewhere(
     others = np.arange(0, len(levels), step)
     difference = np.abs(levels.table[others][None] - levels.table[seconds][:, None]).max(axis=2)
     around = min(AROUND_S, len(levels) // 6)
-    alike = difference <= np.maximum(OUTLIER_DB, largest_db / 2)[:, None]
+    alike = difference <= np.maximum(LEVEL_DB, largest_db / 2)[:, None]
     alike &= np.abs(others[None] - seconds[:, None]) > around
     return np.array([_occasions(others[row], step) >= ELSEWHERE for row in alike])
 

@@ -382,7 +382,7 @@ def test_two_disturbances_are_still_disturbances() -> None:
     ),
     mute=st.lists(st.tuples(st.integers(0, 110), st.integers(1, 20)), max_size=2),
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_whatever_happens_no_more_than_a_quarter_is_left_out_and_the_sum_is_right(
     stretches: list[tuple[int, int, float]], mute: list[tuple[int, int]]
 ) -> None:
