@@ -11,6 +11,7 @@ from edge.commands import RUNTIMES
 
 if TYPE_CHECKING:
     from calibration.learn import BankLimits, Learnt
+    from calibration.survey import Survey
 
 SCANTY_HELD_OUT_S = 60.0
 COLUMN_S, DAY_S = 0.08, 86_400.0
@@ -47,6 +48,10 @@ def add_normal_options(parser: argparse.ArgumentParser) -> None:
         "--false-alarms-per-day", type=_rate_per_day, default=1.0, metavar="X",
         help="how often normal sound may raise an alarm, default 1",
     )  # fmt: skip
+    parser.add_argument(
+        "--accept-all", action="store_true",
+        help="learn what the quality check would refuse, such as two regimes; not silence",
+    )  # fmt: skip
     parser.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
 
 
@@ -55,6 +60,14 @@ def bank_limits(arguments: argparse.Namespace) -> BankLimits:
     from calibration.learn import BankLimits  # noqa: PLC0415
 
     return BankLimits(arguments.bank_rows, arguments.bank_bytes)
+
+
+def print_notes(heard: Survey) -> None:
+    """What was found in the sound, on stderr, a line each."""
+    for note in [*heard.notes, *(finding.line for finding in heard.quality.findings)]:
+        print(f"earpatch: {note}", file=sys.stderr)
+    if heard.quality.left_out:
+        print(f"earpatch: {heard.quality.remaining_s:.0f} s remain", file=sys.stderr)
 
 
 def report(path: Path, learnt: Learnt) -> None:
@@ -127,9 +140,8 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             print("earpatch: starting anew from the built-in backbone", file=sys.stderr)
     if source is None:
         source = builtin_backbone(runtime=arguments.runtime)
-    heard = survey(arguments.normal)
-    for note in heard.notes:
-        print(f"earpatch: {note}", file=sys.stderr)
+    heard = survey(arguments.normal, accept=arguments.accept_all)
+    print_notes(heard)
     learnt = learn(
         arguments.bundle,
         source,

@@ -98,6 +98,7 @@ class HoldOut:
         self._band_levels = BandLevels()
         self._runs: list[_Run] = []
         self._position = 0
+        self._was_cut = True
 
     def __enter__(self) -> HoldOut:
         return self
@@ -111,6 +112,10 @@ class HoldOut:
         """Cells that a bank could be chosen from."""
         return sum(coreset.seen for coreset in self._coresets)
 
+    def cut(self) -> None:
+        """What comes next does not follow on what came before."""
+        self._was_cut = True
+
     def add(self, columns: Columns, recording: int, first: int) -> None:
         """Columns of a recording; `first` is the number of the first one in it."""
         columns = columns.rows(self._rows)
@@ -119,7 +124,7 @@ class HoldOut:
         quarters = np.minimum(quarters.astype(int), QUARTERS if self._checks else QUARTERS - 1)
         for quarter in np.unique(quarters):
             part = quarters == quarter
-            self._run(recording, int(quarter), first).columns += int(part.sum())
+            self._run(recording, int(quarter)).columns += int(part.sum())
             if quarter < QUARTERS:
                 flat = columns.embeddings[part].reshape(-1, self._dimension)
                 self._coresets[quarter].add(flat, self._origins(recording, numbers[part]))
@@ -160,10 +165,11 @@ class HoldOut:
         place = (recording << (COLUMN_BITS + ROW_BITS)) + (columns.astype(np.int64) << ROW_BITS)
         return np.asarray((place[:, None] + np.arange(self._rows)).ravel())
 
-    def _run(self, recording: int, quarter: int, first: int) -> _Run:
-        last = self._runs[-1] if self._runs else None
-        if last is None or (last.recording, last.quarter) != (recording, quarter) or first == 0:
+    def _run(self, recording: int, quarter: int) -> _Run:
+        last = None if self._was_cut else self._runs[-1]
+        if last is None or (last.recording, last.quarter) != (recording, quarter):
             self._runs.append(_Run(recording, quarter))
+            self._was_cut = False
         return self._runs[-1]
 
     def _segments(self, banks: dict[int, Bank]) -> Iterator[tuple[int, Segment]]:

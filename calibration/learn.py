@@ -31,14 +31,13 @@ from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.evidence import ALARM
 from edge.nearest import Bank
 from edge.progress import bar
-from edge.recording import RecordingInfo, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from calibration.backbones import BackboneSource
-    from calibration.survey import Survey
+    from calibration.survey import Piece, Survey
     from edge.backbone import Backbone
     from edge.embedding import Columns
     from edge.frontend import FrontEnd
@@ -164,18 +163,20 @@ def _hear(heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: Hold
     seconds = column_s(front_end, backbone.info)
     with bar("Learning normal sound", heard.duration_s, "s") as progress:
         for number, recording in enumerate(heard.recordings):
-            first = 0
-            for columns in _embed(recording, backbone, front_end, heard.limit_hz):
-                hold_out.add(columns, number, first)
-                first += len(columns.embeddings)
-                progress.update(len(columns.embeddings) * seconds)
+            for piece in heard.kept(recording):
+                first = round(piece.start_s / seconds)
+                hold_out.cut()
+                for columns in _embed(piece, backbone, front_end, heard.limit_hz):
+                    hold_out.add(columns, number, first)
+                    first += len(columns.embeddings)
+                    progress.update(len(columns.embeddings) * seconds)
 
 
 def _embed(
-    recording: RecordingInfo, backbone: Backbone, front_end: FrontEnd, limit_hz: float
+    piece: Piece, backbone: Backbone, front_end: FrontEnd, limit_hz: float
 ) -> Iterator[Columns]:
-    embedder = Embedder(front_end, backbone, rate_hz=recording.rate_hz, limit_hz=limit_hz)
-    for block in read_blocks(recording):
+    embedder = Embedder(front_end, backbone, rate_hz=piece.rate_hz, limit_hz=limit_hz)
+    for block in piece.blocks():
         yield embedder.push(block)
     yield embedder.finish()
 

@@ -3,34 +3,91 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from calibration.figures import Figures, decibels, gather
+from calibration.findings import Quality, Stretch
+from calibration.quality import MIN_NORMAL_S, assess
 from edge.bundle import RecordingProvenance
 from edge.errors import RecordingError
 from edge.progress import track
-from edge.recording import RecordingInfo, find_recordings, read_blocks, recording_info
+from edge.recording import (
+    BLOCK_FRAMES,
+    RecordingInfo,
+    find_recordings,
+    read_blocks,
+    read_part,
+    recording_info,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-SILENCE_DBFS = -100.0  # below the quantisation noise of 16 bits: nothing was connected
-MIN_NORMAL_S = 10.0
+    from numpy.typing import NDArray
 
 
-class Survey(msgspec.Struct, frozen=True):
-    """What the recordings of normal sound hold."""
+@dataclass(frozen=True)
+class Piece:
+    """An uninterrupted stretch of a recording that is learnt from."""
 
-    recordings: list[RecordingInfo]
-    provenance: list[RecordingProvenance]
+    recording: RecordingInfo
+    start: int  # first sample
+    end: int  # the one after the last
+
+    @property
+    def rate_hz(self) -> int:
+        """Samples in a second."""
+        return self.recording.rate_hz
+
+    @property
+    def start_s(self) -> float:
+        """Where it begins in the recording."""
+        return self.start / self.rate_hz
 
     @property
     def duration_s(self) -> float:
-        """Length of all recordings together."""
-        return sum(info.duration_s for info in self.recordings)
+        """Its length."""
+        return (self.end - self.start) / self.rate_hz
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Its samples, mono float32 with full scale 1.0, a block at a time.
+
+        Raises:
+            RecordingError: the data is damaged.
+        """
+        if self.end - self.start == self.recording.frames:
+            yield from read_blocks(self.recording)
+            return
+        for start in range(self.start, self.end, BLOCK_FRAMES):
+            yield read_part(self.recording, start, min(BLOCK_FRAMES, self.end - start))
+
+
+class Survey(msgspec.Struct, frozen=True):
+    """What the recordings of normal sound hold; those of which nothing is kept are not in it."""
+
+    recordings: list[RecordingInfo]
+    provenance: list[RecordingProvenance]
+    quality: Quality = Quality()
+
+    @property
+    def duration_s(self) -> float:
+        """Length of all that is learnt from."""
+        return sum(piece.duration_s for piece in self.pieces)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """All that is learnt from, in order; no window may reach from one into another."""
+        return [piece for info in self.recordings for piece in self.kept(info)]
+
+    def kept(self, recording: RecordingInfo) -> list[Piece]:
+        """What is learnt of one recording."""
+        return _pieces(recording, self.quality.left_out.get(str(recording.path), []))
 
     @property
     def level_dbfs(self) -> float:
@@ -56,33 +113,53 @@ class Survey(msgspec.Struct, frozen=True):
         ]
 
 
-def survey(folder: Path) -> Survey:
-    """Read every recording below a folder.
+def survey(folder: Path, *, accept: bool = False) -> Survey:
+    """Read every recording below a folder, and judge the sound.
+
+    Args:
+        folder: where the recordings are.
+        accept: learn what would be refused, unless there is no sound.
 
     Raises:
-        RecordingError: none there, one is damaged or silent, or all together are too short.
+        RecordingError: none there, one is damaged, all together are too short, or the sound is
+            not fit to learn from.
     """
-    paths = find_recordings(folder)
-    infos = [recording_info(path) for path in paths]
+    infos = [recording_info(path) for path in find_recordings(folder)]
     duration_s = sum(info.duration_s for info in infos)
     if duration_s < MIN_NORMAL_S:
         raise RecordingError(
             f"{folder}: {duration_s:.1f} s of normal sound; at least {MIN_NORMAL_S:.0f} s are "
             "needed, and ten minutes are better"
         )
-    provenance = [
-        _provenance(info) for info in track(infos, "Reading normal sound", len(infos), "files")
+    limit_hz = min(info.nyquist_hz for info in infos)
+    figures = [
+        gather(info, read_blocks(info), limit_hz)
+        for info in track(infos, "Reading normal sound", len(infos), "files")
     ]
-    return Survey(infos, provenance)
+    quality = assess(figures, accept=accept)
+    kept = [
+        (info, own)
+        for info, own in zip(infos, figures, strict=True)
+        if _pieces(info, quality.left_out.get(own.name, []))
+    ]
+    provenance = [_provenance(info, own, quality.left_out.get(own.name, [])) for info, own in kept]
+    return Survey([info for info, _ in kept], provenance, quality)
 
 
-def _provenance(info: RecordingInfo) -> RecordingProvenance:
-    level_dbfs = _level_dbfs(info)
-    if level_dbfs < SILENCE_DBFS:
-        raise RecordingError(
-            f"{info.path}: silent or stuck ({level_dbfs:.0f} dBFS). A machine can't be "
-            "learnt from silence: check the microphone, or leave this recording out"
-        )
+def _pieces(recording: RecordingInfo, left_out: list[Stretch]) -> list[Piece]:
+    rate_hz = recording.rate_hz
+    cuts = [min(round(time_s * rate_hz), recording.frames) for part in left_out for time_s in part]
+    bounds = [0, *cuts, recording.frames]
+    return [
+        Piece(recording, start, end)
+        for start, end in zip(bounds[::2], bounds[1::2], strict=True)
+        if end > start
+    ]
+
+
+def _provenance(
+    info: RecordingInfo, figures: Figures, left_out: list[Stretch]
+) -> RecordingProvenance:
     stat = info.path.stat()
     return RecordingProvenance(
         path=str(info.path),
@@ -90,21 +167,21 @@ def _provenance(info: RecordingInfo) -> RecordingProvenance:
         rate_hz=info.rate_hz,
         channels=info.channels,
         duration_s=round(info.duration_s, 3),
-        level_dbfs=round(level_dbfs, 1),
+        level_dbfs=round(_level_dbfs(figures, left_out), 1),
         modified_utc=datetime.fromtimestamp(stat.st_mtime, timezone.utc).isoformat(),
     )
 
 
-def _level_dbfs(info: RecordingInfo) -> float:
-    """RMS level around the mean: an offset is no sound."""
-    total, power, samples = 0.0, 0.0, 0
-    for block in read_blocks(info):
-        wide = block.astype(np.float64)
-        total += float(wide.sum())
-        power += float(np.square(wide).sum())
-        samples += len(block)
-    variance = power / samples - (total / samples) ** 2
-    return 10.0 * float(np.log10(max(variance, 1e-20)))
+def _level_dbfs(figures: Figures, left_out: list[Stretch]) -> float:
+    """RMS level, around the mean, of what is kept: an offset is no sound."""
+    rows = figures.seconds
+    kept = np.ones(len(rows), bool)
+    for start_s, end_s in left_out:
+        kept &= (rows["end_s"] <= start_s) | (rows["start_s"] >= end_s)
+    rows = rows[kept]
+    weight = (rows["end_s"] - rows["start_s"]) / (rows["end_s"] - rows["start_s"]).sum()
+    mean = float((weight * rows["mean"]).sum())
+    return float(decibels(float((weight * (rows["power"] + (rows["mean"] - mean) ** 2)).sum())))
 
 
 def _file_digest(path: Path) -> str:

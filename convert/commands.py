@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands import add_normal_options, bank_limits, count, report
+from calibration.commands import add_normal_options, bank_limits, count, print_notes, report
 from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
@@ -86,9 +85,8 @@ def _convert(arguments: argparse.Namespace) -> int:
 
     check_target(arguments.bundle)
     _require("desktop", "tensorflow")
-    heard = survey(arguments.normal)
-    for note in heard.notes:
-        print(f"earpatch: {note}", file=sys.stderr)
+    heard = survey(arguments.normal, accept=arguments.accept_all)
+    print_notes(heard)
     source = build_backbone(arguments.backbone, arguments.weights, heard, runtime=arguments.runtime)
     learnt = learn(
         arguments.bundle,

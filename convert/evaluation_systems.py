@@ -75,7 +75,7 @@ class Earpatch:
         gathered.mkdir(parents=True)
         for number, path in enumerate(normal):
             (gathered / f"{number:05d}{path.suffix}").symlink_to(path.resolve())
-        heard = survey(gathered)
+        heard = survey(gathered, accept=True)
         learn(folder / "bundle", self._make(heard), heard)
         self._bundle = open_bundle(folder / "bundle")
 

@@ -30,7 +30,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for seed in track(MACHINES, "Simulating machines", len(MACHINES), "machines"):
             _write_machine(Path(scratch), seed)
-        source = build_backbone("student", None, survey(Path(scratch)))
+        source = build_backbone("student", None, survey(Path(scratch), accept=True))
     target.mkdir(exist_ok=True)
     card = BackboneCard(source.backbone.info, source.front_end, source.reference_level_dbfs)
     (target / BUILTIN_MODEL).write_bytes(source.model)

@@ -15,8 +15,7 @@ from edge.resample import Resampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from calibration.survey import Survey
-    from edge.recording import RecordingInfo
+    from calibration.survey import Piece, Survey
 
     FloatArray = NDArray[np.float32]
 
@@ -40,10 +39,10 @@ def sample_windows(
         RecordingError: no recording is as long as a window.
     """
     length_s = frames * front_end.frame_s + MARGIN_S
-    usable = [info for info in heard.recordings if info.duration_s >= length_s]
+    usable = [piece for piece in heard.pieces if piece.duration_s >= length_s]
     if not usable:
         raise RecordingError(f"no recording of normal sound is at least {length_s:.2f} s long")
-    ends = np.cumsum([info.duration_s - length_s for info in usable])
+    ends = np.cumsum([piece.duration_s - length_s for piece in usable])
     random = np.random.default_rng(SEED)
     normal, disturbed = [], []
     positions = (np.arange(count) + 0.5) / count * max(ends[-1], 1e-9)
@@ -59,9 +58,10 @@ def sample_windows(
     return np.stack(normal), np.stack(disturbed)
 
 
-def _read(info: RecordingInfo, start_s: float, length_s: float, rate_hz: int) -> FloatArray:
-    part = read_part(info, round(start_s * info.rate_hz), round(length_s * info.rate_hz))
-    resampler = Resampler(info.rate_hz, rate_hz)
+def _read(piece: Piece, start_s: float, length_s: float, rate_hz: int) -> FloatArray:
+    start = piece.start + round(start_s * piece.rate_hz)
+    part = read_part(piece.recording, start, round(length_s * piece.rate_hz))
+    resampler = Resampler(piece.rate_hz, rate_hz)
     return np.concatenate([resampler.push(part), resampler.finish()])
 
 
