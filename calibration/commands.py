@@ -28,6 +28,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "bundle", type=Path, metavar="BUNDLE", help="a new one starts from the built-in backbone"
     )
     add_normal_options(calibrate)
+    calibrate.add_argument(
+        "--add", action="store_true",
+        help="another operating state: what the bundle was taught before still holds",
+    )  # fmt: skip
     calibrate.set_defaults(handler=_calibrate)
 
 
@@ -126,21 +130,32 @@ def _rate(learnt: Learnt) -> str:
 def _calibrate(arguments: argparse.Namespace) -> int:
     from calibration.backbones import builtin_backbone, source_of_bundle  # noqa: PLC0415
     from calibration.learn import learn  # noqa: PLC0415
+    from calibration.lessons import earlier_lessons, together  # noqa: PLC0415
     from calibration.survey import survey  # noqa: PLC0415
-    from edge.bundle_store import check_target, holds_bundle  # noqa: PLC0415
-    from edge.errors import BundleError  # noqa: PLC0415
+    from edge.bundle import read_manifest  # noqa: PLC0415
+    from edge.bundle_store import check_target, current_version, holds_bundle  # noqa: PLC0415
+    from edge.errors import BundleError, EarpatchError  # noqa: PLC0415
 
     check_target(arguments.bundle)
+    if arguments.add and not holds_bundle(arguments.bundle):
+        raise EarpatchError(
+            f"{arguments.bundle}: no bundle to add to; teach it without --add first"
+        )
     source = None
     if holds_bundle(arguments.bundle):
         try:
             source = source_of_bundle(arguments.bundle, runtime=arguments.runtime)
         except BundleError as error:
+            if arguments.add:
+                raise
             print(f"earpatch: {error}", file=sys.stderr)
             print("earpatch: starting anew from the built-in backbone", file=sys.stderr)
     if source is None:
         source = builtin_backbone(runtime=arguments.runtime)
     heard = survey(arguments.normal, accept=arguments.accept_all)
+    if arguments.add:
+        taught = read_manifest(current_version(arguments.bundle)).recordings
+        heard = together([*earlier_lessons(taught), heard])
     print_notes(heard)
     learnt = learn(
         arguments.bundle,

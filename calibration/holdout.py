@@ -71,7 +71,6 @@ class HoldOut:
         folder: where the temporary files may lie.
         rows: rows of the map.
         dimension: length of an embedding.
-        expected_columns: about how many columns will come.
         limit: rows of a bank.
         column_s: duration of a column.
         scale: what one int8 step of an embedding is worth in distance units.
@@ -83,22 +82,19 @@ class HoldOut:
         *,
         rows: int,
         dimension: int,
-        expected_columns: float,
         limit: int,
         column_s: float,
         scale: np.float32,
     ) -> None:
         self._rows, self._dimension, self._limit, self._scale = rows, dimension, limit, scale
-        self._checks = expected_columns * column_s >= SHORTEST_TO_CHECK_S
-        learnt = expected_columns * (1 - CHECK_SHARE if self._checks else 1)
-        self._quarter_columns = max(1.0, learnt / QUARTERS)
+        self._column_s = column_s
         self._coresets = [StreamingCoreset(dimension, max_rows=limit) for _ in range(QUARTERS)]
         self._embeddings = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._levels = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._band_levels = BandLevels()
         self._runs: list[_Run] = []
-        self._position = 0
         self._was_cut = True
+        self.begin(0.0)
 
     def __enter__(self) -> HoldOut:
         return self
@@ -111,6 +107,14 @@ class HoldOut:
     def seen(self) -> int:
         """Cells that a bank could be chosen from."""
         return sum(coreset.seen for coreset in self._coresets)
+
+    def begin(self, expected_columns: float) -> None:
+        """A lesson of about so many columns: each has quarters of its own."""
+        self._checks = expected_columns * self._column_s >= SHORTEST_TO_CHECK_S
+        learnt = expected_columns * (1 - CHECK_SHARE if self._checks else 1)
+        self._quarter_columns = max(1.0, learnt / QUARTERS)
+        self._position = 0
+        self.cut()
 
     def cut(self) -> None:
         """What comes next does not follow on what came before."""

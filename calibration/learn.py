@@ -102,7 +102,6 @@ def learn(
         place,
         rows=rows,
         dimension=info.dimension,
-        expected_columns=heard.duration_s / seconds,
         limit=min(limits.max_rows, limits.max_bytes // info.dimension),
         column_s=seconds,
         scale=scale,
@@ -162,8 +161,10 @@ def _hear(heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: Hold
     """Embed everything once."""
     seconds = column_s(front_end, backbone.info)
     with bar("Learning normal sound", heard.duration_s, "s") as progress:
-        for number, recording in enumerate(heard.recordings):
-            for piece in heard.kept(recording):
+        for lesson in heard.lessons():
+            pieces = [(n, piece) for n, recording in lesson for piece in heard.kept(recording)]
+            hold_out.begin(sum(piece.duration_s for _, piece in pieces) / seconds)
+            for number, piece in pieces:
                 first = round(piece.start_s / seconds)
                 hold_out.cut()
                 for columns in _embed(piece, backbone, front_end, heard.limit_hz):

@@ -85,6 +85,14 @@ class Survey(msgspec.Struct, frozen=True):
         """All that is learnt from, in order; no window may reach from one into another."""
         return [piece for info in self.recordings for piece in self.kept(info)]
 
+    def lessons(self) -> list[list[tuple[int, RecordingInfo]]]:
+        """Numbers and recordings of each operating state."""
+        taught: dict[int, list[tuple[int, RecordingInfo]]] = {}
+        pairs = zip(self.recordings, self.provenance, strict=True)
+        for number, (info, provenance) in enumerate(pairs):
+            taught.setdefault(provenance.lesson, []).append((number, info))
+        return list(taught.values())
+
     def kept(self, recording: RecordingInfo) -> list[Piece]:
         """What is learnt of one recording."""
         return _pieces(recording, self.quality.left_out.get(str(recording.path), []))
@@ -131,6 +139,15 @@ def survey(folder: Path, *, accept: bool = False) -> Survey:
             f"{folder}: {duration_s:.1f} s of normal sound; at least {MIN_NORMAL_S:.0f} s are "
             "needed, and ten minutes are better"
         )
+    return judge(infos, accept=accept)
+
+
+def judge(infos: list[RecordingInfo], *, accept: bool) -> Survey:
+    """Read recordings of one operating state, and judge their sound.
+
+    Raises:
+        RecordingError: one is damaged, or the sound is not fit to learn from.
+    """
     limit_hz = min(info.nyquist_hz for info in infos)
     figures = [
         gather(info, read_blocks(info), limit_hz)
@@ -162,13 +179,14 @@ def _provenance(
 ) -> RecordingProvenance:
     stat = info.path.stat()
     return RecordingProvenance(
-        path=str(info.path),
-        sha256=_file_digest(info.path),
+        path=str(info.path.resolve()),
+        sha256=file_digest(info.path),
         rate_hz=info.rate_hz,
         channels=info.channels,
         duration_s=round(info.duration_s, 3),
         level_dbfs=round(_level_dbfs(figures, left_out), 1),
         modified_utc=datetime.fromtimestamp(stat.st_mtime, timezone.utc).isoformat(),
+        lesson=0,
     )
 
 
@@ -184,7 +202,8 @@ def _level_dbfs(figures: Figures, left_out: list[Stretch]) -> float:
     return float(decibels(float((weight * (rows["power"] + (rows["mean"] - mean) ** 2)).sum())))
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -66,6 +66,7 @@ class RecordingProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     duration_s: float
     level_dbfs: float
     modified_utc: str
+    lesson: int  # operating states are taught one after another
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -89,11 +89,13 @@ def _score_one(bundle: Bundle, path: Path, arguments: argparse.Namespace) -> boo
 
 
 def _print_verdict(scored: Scored, learnt_s: float) -> None:
+    from edge.words import spoken_rate  # noqa: PLC0415
+
     verdict: Any = scored.verdict
     word = "ANOMALOUS" if verdict.anomalous else "normal"
     print(
-        f"{verdict.path}: {word}, score {verdict.score}, "
-        f"as normal sound would {verdict.false_alarms_per_day:.2g} times a day"
+        f"{verdict.path}: {word}, score {verdict.score} "
+        f"(normal sound reaches it {spoken_rate(verdict.false_alarms_per_day)})"
     )
     for event in verdict.events:
         print(

@@ -8,7 +8,7 @@ SHORT_S = 0.4
 NARROW_OCTAVES, BROAD_OCTAVES = 0.8, 2.5
 DEEP_HZ, LOW_HZ, HIGH_HZ = 200.0, 600.0, 2_500.0
 LOWEST_HZ = 20.0
-MINUTE_S, HOUR_S = 60.0, 3_600.0
+MINUTE_S, HOUR_S, YEAR_DAYS = 60.0, 3_600.0, 365.0
 
 
 def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
@@ -73,4 +73,16 @@ def spoken_rarity(false_alarms_per_day: float, learnt_s: float) -> str:
         heard = f"{learnt_s / HOUR_S:.0f} hours"
     if false_alarms_per_day * learnt_s < 86_400:  # noqa: PLR2004
         return f"nothing like it in {heard} of calibration"
-    return f"normal sound does so about {false_alarms_per_day:.0f} times a day"
+    return f"normal sound does so {spoken_rate(false_alarms_per_day)}"
+
+
+def spoken_rate(per_day: float) -> str:
+    """12,000 times a day, once in 3 days, once in 40 years."""
+    if per_day >= 1.5:  # noqa: PLR2004
+        return f"{per_day:,.0f} times a day"
+    days = 1.0 / per_day
+    if days < 1.5:  # noqa: PLR2004
+        return "once a day"
+    if days < YEAR_DAYS:
+        return f"once in {days:.0f} days"
+    return f"once in {days / YEAR_DAYS:,.0f} years"
