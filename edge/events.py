@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from edge.bands import loud_bands
 from edge.words import summary, word_for
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     from edge.tail import Tail
 
     FloatArray = NDArray[np.float32]
-
-AUDIBLE_DB = 3.0  # above normal: then the loud bands tell a box's frequencies
-LOUD_SHARE = 0.35  # of the loudest band's decibels above normal
-GAP_BANDS = 4  # between loud bands of one box
 
 
 class EventRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,35 +253,10 @@ class EventFinder:
     def _band(
         self, first: int, last: int, low_row: int, high_row: int
     ) -> tuple[float, float, float]:
-        """The frequencies of a box, and how much louder than normal its loudest band is, in dB.
-
-        They are those of its bands that are louder than normal, if any are: a backbone sees farther
-        than a row, and so do the rows with evidence.
-        """
+        """The frequencies of a box, and how much louder than normal its loudest band is, in dB."""
         bands = (len(self._band_edges_hz) - 1) // (len(self._edges_hz) - 1)
-        low, high = max(0, low_row - 1) * bands, (high_row + 2) * bands
         columns = [self._bands[c] for c in range(first, last + 1) if c in self._bands]
-        loud = np.mean(columns, axis=0)[low:high]
-        peak = int(loud.argmax())
-        if loud[peak] < AUDIBLE_DB:
-            low, high = low_row * bands, (high_row + 1) * bands
-        else:
-            inside = loud >= max(loud[peak] * LOUD_SHARE, AUDIBLE_DB / 2)
-            low, high = low + _run_start(inside, peak), low + _run_end(inside, peak)
+        rows = (low_row * bands, (high_row + 1) * bands)
+        low, high, loudest_db = loud_bands(np.mean(columns, axis=0), rows, margin=bands)
         edges_hz = self._band_edges_hz
-        return float(edges_hz[low]), float(edges_hz[high]), float(loud[peak])
-
-
-def _run_end(inside: NDArray[np.bool_], at: int) -> int:
-    """Where the run around `at` ends, over gaps of up to `GAP_BANDS`."""
-    end = at + 1
-    for i in range(at + 1, len(inside)):
-        if inside[i]:
-            end = i + 1
-        elif i - end >= GAP_BANDS:
-            break
-    return end
-
-
-def _run_start(inside: NDArray[np.bool_], at: int) -> int:
-    return len(inside) - _run_end(inside[::-1], len(inside) - 1 - at)
+        return float(edges_hz[low]), float(edges_hz[high]), loudest_db
