@@ -34,6 +34,7 @@ SAMPLED_WINDOWS = 192
 STUDENT_WEIGHTS = Path(__file__).parent / "pretrained" / "student.npz"
 # as their authors name them
 MN04_FILE, MOBILENET_FILE = "mn04_as_mAP_432.pt", "mobilenet_v2-b0353104.pth"
+YAMNET_FILE = "yamnet_256_f32.h5"
 NORMAL_FILE, DISTURBED_FILE, JOB_FILE = "normal.npy", "disturbed.npy", "job.json"
 MODEL_FILE, INFO_FILE = "backbone.tflite", "info.json"
 

@@ -61,13 +61,13 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate = commands.add_parser(
         "evaluate", help="measure detection and localisation, beside simple baselines (desktop)"
     )
-    evaluate.add_argument("--backbone", choices=("builtin", *BACKBONES), action="append")
+    evaluate.add_argument("--backbone", choices=("builtin", *BACKBONES, "yamnet"), action="append")
     evaluate.add_argument("--bundle", type=Path, action="append", default=[], metavar="BUNDLE")
     evaluate.add_argument(
-        "--weights", type=Path, metavar="DIR", help="with the files of mn04 and mobilenet_v2"
+        "--weights", type=Path, metavar="DIR", help="of the files of mn04, mobilenet_v2, yamnet"
     )
     evaluate.add_argument("--mixtures", type=Path, metavar="DIR", help="esc10/ and slider_id00/")
-    evaluate.add_argument("--mixed-clips", type=count, default=48, metavar="N", help="a background")
+    evaluate.add_argument("--mixed-clips", type=count, default=48, metavar="N", help="a set")
     evaluate.add_argument("--normal", type=Path, metavar="DIR", help="with --anomalous")
     evaluate.add_argument("--anomalous", type=Path, metavar="DIR", help="with --normal")
     evaluate.add_argument("--layout", choices=("mimii", "dcase"), help="of --root")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -9,24 +10,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from calibration.backbones import builtin_backbone, source_of_bundle
-from convert.build import MN04_FILE, MOBILENET_FILE, build_backbone
-from convert.evaluation_baselines import LogMelMahalanobis, LogMelNeighbour
-from convert.evaluation_mixtures import mixture_sets
+from convert.evaluation_choice import check_sets, choose_systems, gather_sets
 from convert.evaluation_report import table
 from convert.evaluation_results import mean, results_of
-from convert.evaluation_sets import dcase_sets, folder_set, mimii_sets
-from convert.evaluation_simulated import simulated_sets
-from convert.evaluation_systems import Earpatch
 from edge.errors import EarpatchError
 from edge.progress import bar
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from calibration.backbones import BackboneSource
-    from calibration.survey import Survey
     from convert.evaluation_results import Result
     from convert.evaluation_sets import EvaluationSet
     from convert.evaluation_systems import System
@@ -39,7 +32,8 @@ def evaluate(systems: Sequence[System], sets: Sequence[EvaluationSet]) -> list[R
     with bar("Evaluating", total, "clips") as progress, tempfile.TemporaryDirectory() as scratch:
         for number, evaluation_set in enumerate(sets):
             for place, system in enumerate(systems):
-                system.learn(evaluation_set.normal, Path(scratch) / f"{number}-{place}")
+                folder = Path(scratch) / f"{number}-{place}"
+                system.learn(evaluation_set.normal, folder)
                 judged = []
                 judgements = system.judge([clip.path for clip in evaluation_set.clips])
                 for clip, judgement in zip(evaluation_set.clips, judgements, strict=True):
@@ -47,20 +41,16 @@ def evaluate(systems: Sequence[System], sets: Sequence[EvaluationSet]) -> list[R
                     progress.update(1)
                 for result in results_of(evaluation_set.name, system.name, judged):
                     rows[result.set, result.system].append(result)
+                shutil.rmtree(folder, ignore_errors=True)
     return [mean(results) for _, results in sorted(rows.items())]
 
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
     """Gather systems and sets, print the table."""
-    systems: list[System] = [
-        Earpatch(str(path), lambda _, path=path: source_of_bundle(path))  # type: ignore[misc]
-        for path in arguments.bundle
-    ]
-    names = arguments.backbone or ([] if arguments.bundle else ["builtin"])
-    systems += [Earpatch(name, _maker(name, arguments.weights)) for name in names]
-    systems += [LogMelNeighbour(), LogMelMahalanobis()]
+    check_sets(arguments)
+    systems = choose_systems(arguments)
     with tempfile.TemporaryDirectory(prefix="earpatch-evaluate-") as scratch:
-        results = evaluate(systems, _gather(arguments, Path(scratch)))
+        results = evaluate(systems, gather_sets(arguments, Path(scratch)))
     if not results:
         raise EarpatchError("no set has both normal and anomalous clips to judge")
     if arguments.json:
@@ -68,38 +58,3 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     else:
         print(table(results))
     return 0
-
-
-def _maker(name: str, weights: Path | None) -> Callable[[Survey], BackboneSource]:
-    if name == "builtin":
-        return lambda _: builtin_backbone()
-    files = {"mn04": MN04_FILE, "mobilenet_v2": MOBILENET_FILE}
-    given = weights / files[name] if weights is not None and name in files else None
-    return lambda heard: build_backbone(name, given, heard)
-
-
-def _gather(arguments: argparse.Namespace, scratch: Path) -> list[EvaluationSet]:
-    if (arguments.normal is None) != (arguments.anomalous is None):
-        raise EarpatchError("--normal and --anomalous go together")
-    if (arguments.root is None) != (arguments.layout is None):
-        raise EarpatchError("--root and --layout go together")
-    sets: list[EvaluationSet] = []
-    if arguments.mixtures:
-        mixtures = (arguments.mixtures, scratch, arguments.seed, arguments.mixed_clips)
-        mixed = mixture_sets(*mixtures)
-        if not mixed:
-            raise EarpatchError(
-                f"{arguments.mixtures}: no esc10/ and slider_id00/ with what is kept for reporting"
-            )
-        sets += mixed
-    if arguments.normal and arguments.anomalous:
-        sets.append(folder_set(arguments.normal, arguments.anomalous))
-    if arguments.root:
-        sets += (mimii_sets if arguments.layout == "mimii" else dcase_sets)(arguments.root)
-    if arguments.simulated_clips:
-        sets += simulated_sets(scratch, arguments.simulated_clips)
-    if not sets:
-        raise EarpatchError(
-            "nothing to evaluate on: give --mixtures, --normal with --anomalous, or --root"
-        )
-    return sets

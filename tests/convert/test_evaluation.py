@@ -9,29 +9,22 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import pytest
-import soundfile
 
 from calibration.backbones import source_of_bundle
-from calibration.simulator import Fault, Machine
 from convert.evaluate import evaluate
 from convert.evaluation_baselines import LogMelMahalanobis, LogMelNeighbour
-from convert.evaluation_masks import stem_mask
 from convert.evaluation_metrics import CellMetrics, ClipMetrics, EventMetrics
 from convert.evaluation_report import table
 from convert.evaluation_results import Result
 from convert.evaluation_sets import Clip, EvaluationSet
 from convert.evaluation_systems import Earpatch, Judgement
-from convert.pretrain_sounds import RATE_HZ
+from tests.convert.evaluation_sounds import KINDS, make_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import Site
-
-MACHINE = Machine(3, RATE_HZ)
-KINDS = ("leak hiss", "belt squeal")
-CLIP_S = 4.0
 
 
 class Listener:
@@ -52,26 +45,6 @@ class Listener:
         for path in paths:
             assert path.is_file()
             yield Judgement(0.0, np.zeros((48, 15), np.float32), None)
-
-
-def write(path: Path, take: int, *faults: Fault) -> Path:
-    sound, _ = MACHINE.with_faults(CLIP_S, take, faults)
-    soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
-    return path
-
-
-def make_set(folder: Path, name: str = "small") -> EvaluationSet:
-    """Twelve seconds of normal sound, two clips like it, and two of each kind of fault."""
-    folder.mkdir()
-    soundfile.write(folder / "normal.wav", MACHINE.normal(12.0, 0), RATE_HZ, subtype="FLOAT")
-    clips = [Clip(write(folder / f"plain-{take}.wav", take), anomalous=False) for take in (1, 2)]
-    for kind in KINDS:
-        for take in (3, 4):
-            path = write(folder / f"{kind}-{take}.wav", take, Fault(kind, 1.0, 2.0, 20.0))
-            plain = MACHINE.normal(CLIP_S, take)
-            mask = stem_mask(soundfile.read(path)[0] - plain, plain)
-            clips.append(Clip(path, anomalous=True, kind=kind, mask=mask))
-    return EvaluationSet(name, [folder / "normal.wav"], clips)
 
 
 @pytest.fixture(scope="module")
