@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from convert.evaluation_choice import check_sets, choose_systems, gather_sets
+from convert.evaluation_plot import check_plot, plot
 from convert.evaluation_report import table
 from convert.evaluation_results import mean, results_of
 from edge.errors import EarpatchError
@@ -48,6 +49,8 @@ def evaluate(systems: Sequence[System], sets: Sequence[EvaluationSet]) -> list[R
 def evaluate_command(arguments: argparse.Namespace) -> int:
     """Gather systems and sets, print the table."""
     check_sets(arguments)
+    if arguments.plot:
+        check_plot(arguments.plot)
     systems = choose_systems(arguments)
     with tempfile.TemporaryDirectory(prefix="earpatch-evaluate-") as scratch:
         results = evaluate(systems, gather_sets(arguments, Path(scratch)))
@@ -57,4 +60,6 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
         print("\n".join(msgspec.json.encode(result).decode() for result in results))
     else:
         print(table(results))
+    if arguments.plot:
+        plot(results, arguments.plot)
     return 0
