@@ -25,8 +25,12 @@ from edge.errors import EarpatchError
 from edge.frontend import FrontEnd
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from calibration.survey import Survey
     from edge.runtime import RuntimeName
+
+    FloatArray = NDArray[np.float32]
 
 REFERENCE_LEVEL_DBFS = -20.0  # about where AudioSet's clips lie
 WINDOW_FRAMES = 96
@@ -63,10 +67,7 @@ def build_backbone(
             "On a node, 'earpatch calibrate' works without it"
         )
     job = _job(name, weights)
-    front_end = FrontEnd()
-    gain_db = gain_for(heard.level_dbfs, REFERENCE_LEVEL_DBFS)
-    tuned = msgspec.structs.replace(front_end, gain_db=gain_db)
-    normal, disturbed = sample_windows(heard, tuned, WINDOW_FRAMES, SAMPLED_WINDOWS)
+    normal, disturbed = representative_windows(heard)
     with tempfile.TemporaryDirectory(prefix="earpatch-convert-") as scratch:
         folder = Path(scratch)
         np.save(folder / NORMAL_FILE, normal)
@@ -81,8 +82,19 @@ def build_backbone(
         )
         model = (folder / MODEL_FILE).read_bytes()
         info = msgspec.json.decode((folder / INFO_FILE).read_bytes(), type=BackboneInfo)
-    card = BackboneCard(info, front_end, REFERENCE_LEVEL_DBFS)
+    card = BackboneCard(info, FrontEnd(), REFERENCE_LEVEL_DBFS)
     return backbone_source(model, card, runtime=runtime)
+
+
+def representative_windows(heard: Survey) -> tuple[FloatArray, FloatArray]:
+    """Normal and disturbed windows on which a backbone is quantised, both [n, frames, bands].
+
+    Raises:
+        RecordingError: the normal sound is too short.
+    """
+    gain_db = gain_for(heard.level_dbfs, REFERENCE_LEVEL_DBFS)
+    tuned = msgspec.structs.replace(FrontEnd(), gain_db=gain_db)
+    return sample_windows(heard, tuned, WINDOW_FRAMES, SAMPLED_WINDOWS)
 
 
 def _job(name: str, weights: Path | None) -> Job:

@@ -73,6 +73,17 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate.add_argument("--layout", choices=("mimii", "dcase"), help="of --root")
     evaluate.add_argument("--root", type=Path, metavar="DIR", help="a data set as published")
     evaluate.add_argument("--simulated-clips", type=count, default=8, metavar="N", help="0: none")
+    evaluate.add_argument(
+        "--latency", action="store_true", help="only time the int8 backbones, beside mn04"
+    )
+    evaluate.add_argument(
+        "--quantisation",
+        nargs="?",
+        const=True,
+        type=Path,
+        metavar="DIR",
+        help="only compare int8 with float, on recordings or --mixtures",
+    )
     evaluate.add_argument("--seed", type=count, default=1)
     evaluate.add_argument("--plot", type=Path, metavar="FILE.png", help="the results as a picture")
     evaluate.add_argument("--json", action="store_true", help="one JSON object a row")

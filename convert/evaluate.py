@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from convert.evaluation_backbones import report_command
 from convert.evaluation_choice import check_sets, choose_systems, gather_sets
 from convert.evaluation_plot import check_plot, plot
 from convert.evaluation_report import table
@@ -48,6 +49,8 @@ def evaluate(systems: Sequence[System], sets: Sequence[EvaluationSet]) -> list[R
 
 def evaluate_command(arguments: argparse.Namespace) -> int:
     """Gather systems and sets, print the table."""
+    if arguments.latency or arguments.quantisation is not None:
+        return report_command(arguments)
     check_sets(arguments)
     if arguments.plot:
         check_plot(arguments.plot)

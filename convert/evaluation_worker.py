@@ -25,6 +25,10 @@ def _do(folder: Path, tell: Tell) -> None:
         from convert.evaluation_hearing import hear  # noqa: PLC0415
 
         hear(job, folder, tell)
+    else:
+        from convert.evaluation_student import embed  # noqa: PLC0415
+
+        embed(job, folder, tell)
 
 
 if __name__ == "__main__":
