@@ -165,13 +165,14 @@ def _learn_scale(
     smallest: FloatArray | float = 1e-6,
 ) -> Scale:
     averaged = [
-        Segment(_average(s.distances, columns), _average(s.levels_db, columns)) for s in segments
+        Segment(averaged_over(s.distances, columns), averaged_over(s.levels_db, columns))
+        for s in segments
     ]
     distances = np.concatenate([s.distances for s in averaged])
-    distance = _upper_statistics(distances, SMALLEST_SPREAD, smallest)
+    distance = upper_statistics(distances, SMALLEST_SPREAD, smallest)
     level = _level_statistics(np.concatenate([s.levels_db for s in averaged]))
     raw = [added(s.distances, s.levels_db, distance, level, against) for s in averaged]
-    joint = _upper_statistics(np.concatenate(raw), 0.0, SMALLEST_JOINT_SPREAD)
+    joint = upper_statistics(np.concatenate(raw), 0.0, SMALLEST_JOINT_SPREAD)
     curves = [_largest(part, joint, columns) for part in raw]
     block = max(columns, block_columns(curves, column_s))
     tail = fit_tail(block_maxima(curves, block), block * column_s)
@@ -190,12 +191,13 @@ def _largest(raw: FloatArray, joint: Statistics, columns: int) -> FloatArray:
     return np.asarray((deviations * fullness(np.arange(len(raw)), columns, len(raw))).max(axis=1))
 
 
-def _average(columns: FloatArray, over: int) -> FloatArray:
+def averaged_over(columns: FloatArray, over: int) -> FloatArray:
+    """Columns of a stretch, averaged over a scale."""
     average = moving(over, columns.shape[1])
     return np.concatenate([average.push(columns), average.finish()])
 
 
-def _upper_statistics(
+def upper_statistics(
     values: FloatArray, relative: float, smallest: FloatArray | float
 ) -> Statistics:
     """Median, and one standard deviation's worth of the upper half."""

@@ -1,16 +1,12 @@
 """Building a backbone: weights in, a verified int8 flatbuffer out.
 
-TensorFlow works in a child process (`convert.worker`). So its hundreds of log lines stay in a file,
-its memory is given back before hours of sound are embedded, and tflite-runtime, which can't load a
-model in a process that has imported TensorFlow, can be used afterwards.
+TensorFlow works in a child process (`convert.worker`), so that its memory is given back before
+hours of sound are embedded, and the flatbuffer can be loaded afterwards.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-import threading
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,26 +17,30 @@ import numpy as np
 from calibration.backbones import BackboneCard, BackboneSource, backbone_source
 from calibration.learn import gain_for
 from convert import mn04
+from convert.child import run_child
 from convert.download import fetch, file_sha256
 from convert.samples import sample_windows
 from edge.backbone import BackboneInfo
 from edge.errors import EarpatchError
 from edge.frontend import FrontEnd
-from edge.progress import bar
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from calibration.survey import Survey
     from edge.runtime import RuntimeName
+
+    FloatArray = NDArray[np.float32]
 
 REFERENCE_LEVEL_DBFS = -20.0  # about where AudioSet's clips lie
 WINDOW_FRAMES = 96
 SAMPLED_WINDOWS = 192
-CHILD_TIMEOUT_S = 1_800.0
 STUDENT_WEIGHTS = Path(__file__).parent / "pretrained" / "student.npz"
 # as their authors name them
 MN04_FILE, MOBILENET_FILE = "mn04_as_mAP_432.pt", "mobilenet_v2-b0353104.pth"
+YAMNET_FILE = "yamnet_256_f32.h5"
 NORMAL_FILE, DISTURBED_FILE, JOB_FILE = "normal.npy", "disturbed.npy", "job.json"
-MODEL_FILE, INFO_FILE, ERROR_FILE, LOG_FILE = "backbone.tflite", "info.json", "error.txt", "log.txt"
+MODEL_FILE, INFO_FILE = "backbone.tflite", "info.json"
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -67,20 +67,34 @@ def build_backbone(
             "On a node, 'earpatch calibrate' works without it"
         )
     job = _job(name, weights)
-    front_end = FrontEnd()
-    gain_db = gain_for(heard.level_dbfs, REFERENCE_LEVEL_DBFS)
-    tuned = msgspec.structs.replace(front_end, gain_db=gain_db)
-    normal, disturbed = sample_windows(heard, tuned, WINDOW_FRAMES, SAMPLED_WINDOWS)
+    normal, disturbed = representative_windows(heard)
     with tempfile.TemporaryDirectory(prefix="earpatch-convert-") as scratch:
         folder = Path(scratch)
         np.save(folder / NORMAL_FILE, normal)
         np.save(folder / DISTURBED_FILE, disturbed)
         (folder / JOB_FILE).write_bytes(msgspec.json.encode(job))
-        _run_child(folder, steps=2 * SAMPLED_WINDOWS)
+        run_child(
+            "convert.worker",
+            folder,
+            steps=2 * SAMPLED_WINDOWS,
+            description="Quantising the backbone",
+            unit="windows",
+        )
         model = (folder / MODEL_FILE).read_bytes()
         info = msgspec.json.decode((folder / INFO_FILE).read_bytes(), type=BackboneInfo)
-    card = BackboneCard(info, front_end, REFERENCE_LEVEL_DBFS)
+    card = BackboneCard(info, FrontEnd(), REFERENCE_LEVEL_DBFS)
     return backbone_source(model, card, runtime=runtime)
+
+
+def representative_windows(heard: Survey) -> tuple[FloatArray, FloatArray]:
+    """Normal and disturbed windows on which a backbone is quantised, both [n, frames, bands].
+
+    Raises:
+        RecordingError: the normal sound is too short.
+    """
+    gain_db = gain_for(heard.level_dbfs, REFERENCE_LEVEL_DBFS)
+    tuned = msgspec.structs.replace(FrontEnd(), gain_db=gain_db)
+    return sample_windows(heard, tuned, WINDOW_FRAMES, SAMPLED_WINDOWS)
 
 
 def _job(name: str, weights: Path | None) -> Job:
@@ -95,29 +109,3 @@ def _job(name: str, weights: Path | None) -> Job:
     if weights is None:
         return Job(name, None, "")  # Keras has its own, and checks them itself
     return Job(name, str(weights.resolve()), file_sha256(weights))
-
-
-def _run_child(folder: Path, *, steps: int) -> None:
-    """Run the child, show its progress, and turn its failure into one line."""
-    command = [sys.executable, "-m", "convert.worker", str(folder)]
-    with (
-        (folder / LOG_FILE).open("wb") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as child,
-        bar("Quantising the backbone", steps, "windows") as progress,
-    ):
-        deadline = threading.Timer(CHILD_TIMEOUT_S, child.kill)
-        deadline.start()
-        try:
-            assert child.stdout is not None  # noqa: S101
-            for line in child.stdout:
-                progress.update(max(0, min(steps, int(line)) - progress.n))
-            child.wait()
-        finally:
-            deadline.cancel()
-            child.kill()
-    if child.returncode == 0:
-        return
-    if (folder / ERROR_FILE).is_file():
-        raise EarpatchError((folder / ERROR_FILE).read_text())
-    lines = (folder / LOG_FILE).read_text(errors="replace").strip().splitlines() or ["no output"]
-    raise EarpatchError(f"TensorFlow ended with code {child.returncode}: {lines[-1]}")

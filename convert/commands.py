@@ -60,19 +60,31 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate = commands.add_parser(
         "evaluate", help="measure detection and localisation, beside simple baselines (desktop)"
     )
-    evaluate.add_argument("--backbone", choices=("builtin", *BACKBONES), action="append")
+    evaluate.add_argument("--backbone", choices=("builtin", *BACKBONES, "yamnet"), action="append")
     evaluate.add_argument("--bundle", type=Path, action="append", default=[], metavar="BUNDLE")
     evaluate.add_argument(
-        "--weights", type=Path, metavar="DIR", help="with the files of mn04 and mobilenet_v2"
+        "--weights", type=Path, metavar="DIR", help="of the files of mn04, mobilenet_v2, yamnet"
     )
     evaluate.add_argument("--mixtures", type=Path, metavar="DIR", help="esc10/ and slider_id00/")
-    evaluate.add_argument("--mixed-clips", type=count, default=48, metavar="N", help="a background")
+    evaluate.add_argument("--mixed-clips", type=count, default=48, metavar="N", help="a set")
     evaluate.add_argument("--normal", type=Path, metavar="DIR", help="with --anomalous")
     evaluate.add_argument("--anomalous", type=Path, metavar="DIR", help="with --normal")
     evaluate.add_argument("--layout", choices=("mimii", "dcase"), help="of --root")
     evaluate.add_argument("--root", type=Path, metavar="DIR", help="a data set as published")
     evaluate.add_argument("--simulated-clips", type=count, default=8, metavar="N", help="0: none")
+    evaluate.add_argument(
+        "--latency", action="store_true", help="only time the int8 backbones, beside mn04"
+    )
+    evaluate.add_argument(
+        "--quantisation",
+        nargs="?",
+        const=True,
+        type=Path,
+        metavar="DIR",
+        help="only compare int8 with float, on recordings or --mixtures",
+    )
     evaluate.add_argument("--seed", type=count, default=1)
+    evaluate.add_argument("--plot", type=Path, metavar="FILE.png", help="the results as a picture")
     evaluate.add_argument("--json", action="store_true", help="one JSON object a row")
     evaluate.set_defaults(handler=_evaluate)
 

@@ -68,11 +68,16 @@ def clip_metrics(scores: Sequence[float], anomalous: Sequence[bool], seed: int =
     tail = (1 - INTERVAL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail]) if resampled else (math.nan, math.nan)
     return ClipMetrics(
-        auc=float(metrics.roc_auc_score(labels, values)),
+        auc=clip_auc(scores, anomalous),
         auc_low=float(low),
         auc_high=float(high),
         pauc=float(metrics.roc_auc_score(labels, values, max_fpr=PARTIAL)),
     )
+
+
+def clip_auc(scores: Sequence[float], anomalous: Sequence[bool]) -> float:
+    """The share of pairs of a normal and an anomalous clip that are in order."""
+    return float(metrics.roc_auc_score(np.asarray(anomalous, bool), np.asarray(scores)))
 
 
 def cell_metrics(maps: Sequence[Map], masks: Sequence[Mask]) -> CellMetrics:

@@ -7,7 +7,7 @@ layer is scaled to contribute equally to a squared distance, and the two are con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,11 @@ POOL = 3
 
 @dataclass(frozen=True)
 class Equalisation:
-    """For one tap: `(features - mean) * scale`, mean by channel, one scale for the layer."""
+    """For one tap: `(features - mean) * scale`, mean by channel, one scale for the layer.
+
+    What lies beyond -1 and 1 afterwards is cut off: one far value would cost all others their
+    resolution in int8.
+    """
 
     mean: FloatArray  # [channels]
     scale: float
@@ -36,6 +40,10 @@ class Equalisation:
         flat = features.reshape(-1, features.shape[-1]).astype(np.float64)
         total = float(flat.var(axis=0).sum())
         return cls(flat.mean(axis=0).astype(np.float32), float(1.0 / np.sqrt(max(total, 1e-12))))
+
+    def within(self, widest: float) -> Equalisation:
+        """The same, with values up to `widest` brought within -1 and 1."""
+        return Equalisation(self.mean, self.scale / widest)
 
 
 def taps(network: Network, windows: Any) -> list[Any]:
@@ -60,16 +68,50 @@ def tapped_layers(network: Network, windows: Any) -> list[Any]:
 
 def embeddings(network: Network, equalisations: list[Equalisation], windows: Any) -> Any:
     """[n, T, F, 1] log-mel windows to [n, T / 8, F / 8, dimension] embeddings."""
-    tapped = taps(network, windows)
-    size = tapped[0].shape[1:3]
-    joined = []
-    for features, equalisation in zip(tapped, equalisations, strict=True):
-        resized = features if features.shape[1:3] == size else tf.image.resize(features, size)
-        channels = len(equalisation.mean)
-        kernel = np.full((1, 1, channels, 1), equalisation.scale, np.float32)
-        scaled = tf.nn.depthwise_conv2d(resized, kernel, (1, 1, 1, 1), "VALID")
-        joined.append(tf.nn.bias_add(scaled, -equalisation.mean * np.float32(equalisation.scale)))
+    if network.pooled:
+        tapped = taps(network, windows)
+        size = tapped[0].shape[1:3]
+        pairs = zip(tapped, equalisations, strict=True)
+        joined = [_equalised(_resized(features, size), e) for features, e in pairs]
+    else:
+        tapped = tapped_layers(absorbed(network, equalisations), windows)
+        joined = [_resized(features, tapped[0].shape[1:3]) for features in tapped]
     return tf.concat(joined, axis=-1)
+
+
+def absorbed(network: Network, equalisations: list[Equalisation]) -> Network:
+    """A network whose taps are equalised by their own convolutions, and taken back after them."""
+    blocks = list(network.blocks)
+    for index, equalisation in zip(network.taps, equalisations, strict=True):
+        tap = blocks[index].project
+        scale = np.float32(equalisation.scale)
+        project = replace(
+            tap,
+            kernel=tap.kernel * scale,
+            bias=(tap.bias - equalisation.mean) * scale,
+            activation="relu_n1_to_1",
+        )
+        blocks[index] = replace(blocks[index], project=project)
+        expand = blocks[index + 1].expand if index + 1 < len(blocks) else None
+        if expand is not None:
+            back = replace(
+                expand,
+                kernel=expand.kernel / scale,
+                bias=expand.bias + equalisation.mean @ expand.kernel[0, 0],
+            )
+            blocks[index + 1] = replace(blocks[index + 1], expand=back)
+    return replace(network, blocks=tuple(blocks))
+
+
+def _equalised(features: Any, equalisation: Equalisation) -> Any:
+    channels, scale = len(equalisation.mean), np.float32(equalisation.scale)
+    kernel = np.full((1, 1, channels, 1), scale, np.float32)
+    scaled = tf.nn.depthwise_conv2d(features, kernel, (1, 1, 1, 1), "VALID")
+    return activate(tf.nn.bias_add(scaled, -equalisation.mean * scale), "relu_n1_to_1")
+
+
+def _resized(features: Any, size: Any) -> Any:
+    return features if features.shape[1:3] == size else tf.image.resize(features, size)
 
 
 def inverted_residual(x: Any, block: InvertedResidual) -> Any:
@@ -102,6 +144,8 @@ def activate(x: Any, activation: str) -> Any:
         return tf.nn.relu(x)
     if activation == "relu6":
         return tf.nn.relu6(x)
+    if activation == "relu_n1_to_1":
+        return tf.minimum(tf.maximum(x, -1.0), 1.0)
     if activation == "hard_swish":
         return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
     return x

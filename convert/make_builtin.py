@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import soundfile
@@ -20,6 +21,9 @@ from calibration.survey import survey
 from convert.build import build_backbone
 from edge.progress import track
 
+if TYPE_CHECKING:
+    from calibration.survey import Survey
+
 MACHINES = range(100, 112)
 SECONDS = 12.0
 
@@ -28,9 +32,7 @@ def main() -> int:
     """Simulate, build, and write both files."""
     target = Path(edge.__file__).parent / "builtin"
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in track(MACHINES, "Simulating machines", len(MACHINES), "machines"):
-            _write_machine(Path(scratch), seed)
-        source = build_backbone("student", None, survey(Path(scratch), accept=True))
+        source = build_backbone("student", None, simulate(Path(scratch)))
     target.mkdir(exist_ok=True)
     card = BackboneCard(source.backbone.info, source.front_end, source.reference_level_dbfs)
     (target / BUILTIN_MODEL).write_bytes(source.model)
@@ -38,6 +40,13 @@ def main() -> int:
     (target / BUILTIN_CARD).write_bytes(encoded + b"\n")
     print(f"{target / BUILTIN_MODEL}: {len(source.model)} bytes")
     return 0
+
+
+def simulate(folder: Path) -> Survey:
+    """The sound from which the backbone's representative windows are drawn."""
+    for seed in track(MACHINES, "Simulating machines", len(MACHINES), "machines"):
+        _write_machine(folder, seed)
+    return survey(folder, accept=True)
 
 
 def _write_machine(folder: Path, seed: int) -> None:

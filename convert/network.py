@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
-Activation = Literal["none", "relu", "relu6", "hard_swish"]
+Activation = Literal["none", "relu", "relu6", "hard_swish", "relu_n1_to_1"]
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,37 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 BATCH = 16
+WITHIN = 0.999  # of all values: the rest is cut off
 
 
-def equalise(network: Network, windows: FloatArray) -> list[Equalisation]:
-    """Measure both taps on normal windows, [n, frames, bands]."""
+def equalise(
+    network: Network, normal: FloatArray, disturbed: FloatArray | None = None
+) -> list[Equalisation]:
+    """Measure both taps on windows, [n, frames, bands].
+
+    Args:
+        network: the float network.
+        normal: windows whose variance becomes the unit.
+        disturbed: other windows that an embedding must hold as well.
+    """
+    plain = _tapped(network, normal)
+    equalisations = [Equalisation.of(features) for features in plain]
+    sets = [plain] if disturbed is None else [plain, _tapped(network, disturbed)]
+    widest = max(
+        float(np.quantile(np.abs((features - e.mean) * e.scale), WITHIN))
+        for tapped in sets
+        for features, e in zip(tapped, equalisations, strict=True)
+    )
+    return [equalisation.within(widest) for equalisation in equalisations]
+
+
+def _tapped(network: Network, windows: FloatArray) -> list[FloatArray]:
     collected: list[list[FloatArray]] = [[], []]
     for start in range(0, len(windows), BATCH):
         batch = tf.constant(windows[start : start + BATCH, :, :, None])
         for found, features in zip(collected, taps(network, batch), strict=True):
             found.append(features.numpy())
-    return [Equalisation.of(np.concatenate(found)) for found in collected]
+    return [np.concatenate(found) for found in collected]
 
 
 def quantise(

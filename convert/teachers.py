@@ -17,7 +17,7 @@ import tensorflow as tf
 from scipy import fft
 
 from convert import mn04, mobilenet_v2
-from convert.build import MN04_FILE, MOBILENET_FILE
+from convert.build import MN04_FILE, MOBILENET_FILE, YAMNET_FILE
 from convert.download import file_sha256
 from convert.graph import convolve, tapped_layers
 from convert.network import Convolution, fold_batch_norm
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.float32]
-
-YAMNET_FILE = "yamnet_256_f32.h5"
 
 YAMNET_STRIDES = (2, 1, 2, 1, 2, 1)
 YAMNET_EPSILON = 1e-4

@@ -1,12 +1,11 @@
 """The child process in which TensorFlow works: `python -m convert.worker FOLDER`.
 
-It reads the job and the windows from the folder, prints how many windows it is done with, a number
-a line, and leaves the flatbuffer there, or the reason why there is none.
+It reads the job and the windows from the folder, says how many windows it is done with, and leaves
+the flatbuffer there.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,23 +14,17 @@ import msgspec
 import numpy as np
 
 from convert import mn04
-from convert.build import (
-    DISTURBED_FILE,
-    ERROR_FILE,
-    INFO_FILE,
-    JOB_FILE,
-    MODEL_FILE,
-    NORMAL_FILE,
-    Job,
-)
+from convert.build import DISTURBED_FILE, INFO_FILE, JOB_FILE, MODEL_FILE, NORMAL_FILE, Job
+from convert.child import serve
 from edge.backbone import BackboneInfo
 from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from convert.child import Tell
     from convert.network import Network
 
     FloatArray = NDArray[np.float32]
@@ -39,33 +32,20 @@ if TYPE_CHECKING:
 STRIDE = 8  # of the finer tap: frames, and bands, under one cell
 
 
-def main(folder: Path) -> int:
-    """Do the job that lies in the folder."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    progress = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever TensorFlow prints goes to the log
-    try:
-        _build(folder, progress.write)
-    except EarpatchError as error:
-        (folder / ERROR_FILE).write_text(str(error))
-        return error.exit_code
-    return 0
-
-
-def _build(folder: Path, tell: Callable[[str], object]) -> None:
+def _build(folder: Path, tell: Tell) -> None:
     from convert.quantise import equalise, quantise  # noqa: PLC0415
 
     job = msgspec.json.decode((folder / JOB_FILE).read_bytes(), type=Job)
     normal: FloatArray = np.load(folder / NORMAL_FILE)
     disturbed: FloatArray = np.load(folder / DISTURBED_FILE)
     network = _network(job, normal)
-    equalisations = equalise(network, normal)
+    equalisations = equalise(network, normal, disturbed)
     representative = np.concatenate([normal, disturbed])
 
     def told() -> Iterator[FloatArray]:
         for done, window in enumerate(representative, start=1):
             yield window
-            tell(f"{done}\n")
+            tell(done)
 
     frames, bands = normal.shape[1:]
     model = quantise(network, equalisations, told, (frames, bands))
@@ -118,4 +98,4 @@ def _mobilenet_v2(job: Job) -> Network:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(serve(Path(sys.argv[1]), _build))

@@ -32,27 +32,27 @@ def columns_of(count: int, seed: int) -> Columns:
     """Embeddings none of which is like another, and levels that tell their place."""
     random = np.random.default_rng(seed)
     embeddings = random.integers(-128, 128, (count, ROWS, DIMENSION)).astype(np.int8)
-    bands_db = (1_000 * seed + np.arange(count * ROWS * BANDS)).reshape(count, -1)
+    bands_db = (1_000 * seed + np.arange(count * ROWS * BANDS)).reshape(count, ROWS * BANDS)
     return Columns(embeddings, bands_db.astype(np.float32))
 
 
 def hold_out(folder: Path, expected: float, limit: int = ROOMY) -> HoldOut:
-    return HoldOut(
-        folder,
-        rows=ROWS,
-        dimension=DIMENSION,
-        expected_columns=expected,
-        limit=limit,
-        column_s=COLUMN_S,
-        scale=SCALE,
+    """Ready for one lesson of about so many columns."""
+    held = HoldOut(
+        folder, rows=ROWS, dimension=DIMENSION, limit=limit, column_s=COLUMN_S, scale=SCALE
     )
+    held.begin(expected)
+    return held
 
 
-def add(held: HoldOut, recordings: list[Columns], block: int = 7) -> None:
-    for number, columns in enumerate(recordings):
+def add(held: HoldOut, recordings: list[Columns], block: int = 7, number: int = 0) -> None:
+    """Recordings, numbered from `number` on."""
+    for recording, columns in enumerate(recordings, number):
+        held.cut()
         for first in range(0, len(columns.embeddings), block):
             part = slice(first, first + block)
-            held.add(Columns(*(array[part] for array in columns)), number, first)
+            blocks = Columns(columns.embeddings[part], columns.bands_db[part])
+            held.add(blocks, recording, first)
 
 
 def split(columns: Columns, *places: int) -> list[Int8Array]:
@@ -153,6 +153,22 @@ def test_two_recordings_in_one_quarter_are_two_stretches(tmp_path: Path) -> None
     assert [len(segment.distances) for segment in found][:3] == [5, 7, 8]
 
 
+def test_each_lesson_has_quarters_of_its_own(tmp_path: Path) -> None:
+    one, other = columns_of(40, 13), columns_of(80, 14)
+    with hold_out(tmp_path, 40) as held:
+        add(held, [one])
+        held.begin(80)
+        add(held, [other], number=1)
+        found = held.held_out()
+    assert [len(segment.distances) for segment in found] == [10] * 4 + [20] * 4
+    quarters = [split(one, 10, 20, 30), split(other, 20, 40, 60)]
+    for number, segment in enumerate(found):
+        lesson, quarter = divmod(number, 4)
+        others = [part for parts in quarters for part in parts[:quarter] + parts[quarter + 1 :]]
+        expected = nearest(quarters[lesson][quarter], others)
+        assert np.allclose(segment.distances, expected, rtol=1e-5)
+
+
 def test_each_stretch_has_the_levels_of_its_own_columns(tmp_path: Path) -> None:
     sound = columns_of(80, 6)
     with hold_out(tmp_path, 80) as held:
@@ -195,9 +211,9 @@ def test_the_bank_has_as_many_rows_as_it_may_have(tmp_path: Path) -> None:
     random, dimension, limit = np.random.default_rng(10), 340, 7_000
     embeddings = random.integers(-128, 128, (limit, 1, dimension)).astype(np.int8)
     with HoldOut(
-        tmp_path, rows=1, dimension=dimension, expected_columns=limit, limit=limit,
-        column_s=0.01, scale=SCALE,
-    ) as held:  # fmt: skip
+        tmp_path, rows=1, dimension=dimension, limit=limit, column_s=0.01, scale=SCALE
+    ) as held:
+        held.begin(limit)
         held.add(Columns(embeddings, np.zeros((limit, 2), np.float32)), 0, 0)
         assert len(held.bank().rows) == limit
 

@@ -92,7 +92,7 @@ def segment(bundle: Bundle, bank: Bank, columns: Columns) -> Segment:
 
 def ordered_rows(bundle: Bundle) -> NDArray[np.int8]:
     tiles = np.concatenate([tile[:-1].T for tile in bundle.bank._tiles]) / -2.0
-    return tiles.astype(np.int8)
+    return np.asarray(tiles, np.int8)
 
 
 def bank_rows(bundle: Bundle) -> set[bytes]:
@@ -173,7 +173,8 @@ def test_the_check_counts_the_alarms_of_the_last_tenth(
 ) -> None:
     found, bundle, path = checked
     heard = columns_of(bundle, path)
-    last = Columns(*(array[-round(found.checked_s / 0.08) :] for array in heard))
+    first = -round(found.checked_s / 0.08)
+    last = Columns(heard.embeddings[first:], heard.bands_db[first:])
     alarms = alarms_in(bundle.manifest.thresholds, segment(bundle, bundle.bank, last))
     assert found.alarms_in_check == alarms
     assert alarms <= 1

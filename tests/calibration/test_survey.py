@@ -186,7 +186,7 @@ def test_the_level_lies_between_those_of_the_recordings(levels: list[float]) -> 
     def provenance(level: float) -> RecordingProvenance:
         return RecordingProvenance(
             path="", sha256="", rate_hz=1, channels=1, duration_s=1.0, level_dbfs=level,
-            modified_utc="",
+            modified_utc="", lesson=0,
         )  # fmt: skip
 
     heard = Survey([], [provenance(level) for level in levels])

@@ -22,12 +22,13 @@ from edge.evidence import ALARM, Evidence, Thresholds
 from edge.scales import Calm
 
 FloatArray = NDArray[np.float32]
+Samples = NDArray[np.float32] | NDArray[np.float64]
 COLUMN_S, DAY_S = 0.08, 86_400.0
 MINUTE = round(60 / COLUMN_S)  # columns
 LEVEL_DB = -40.0
 
 
-def segment(distances: FloatArray, levels_db: FloatArray | float = LEVEL_DB) -> Segment:
+def segment(distances: Samples, levels_db: Samples | float = LEVEL_DB) -> Segment:
     levels = np.broadcast_to(np.asarray(levels_db, np.float32), distances.shape)
     return Segment(np.asarray(distances, np.float32), levels.copy())
 
@@ -138,7 +139,7 @@ def test_tiny_stretches_give_thresholds_under_which_they_are_normal(
 
 
 def test_ten_minutes_are_enough_for_a_scale_of_a_minute() -> None:
-    segments = [gamma(2 * MINUTE + 15, part, rows=2) for part in range(4)]
+    segments = [gamma(2 * MINUTE + 15, part, rows=2) for part in range(5)]
     thresholds = learn_thresholds(segments, COLUMN_S)
     assert [scale.columns for scale in thresholds.slow()] == [125, 751]
     assert [scale.columns for scale in thresholds.fast()] == [3, 37, 1, 3, 9]

@@ -6,31 +6,25 @@ import math
 import tempfile
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
-import soundfile
 
 from calibration.backbones import source_of_bundle
-from calibration.simulator import Fault, Machine
-from convert.evaluate import Result, evaluate, table
+from convert.evaluate import evaluate
+from convert.evaluation_baselines import LogMelMahalanobis, LogMelNeighbour
 from convert.evaluation_metrics import CellMetrics, ClipMetrics, EventMetrics
-from convert.evaluation_sets import Clip, EvaluationSet, stem_mask
-from convert.evaluation_systems import (
-    Earpatch,
-    Judgement,
-    LogMelMahalanobis,
-    LogMelNeighbour,
-)
-from convert.pretrain_sounds import RATE_HZ
+from convert.evaluation_report import table
+from convert.evaluation_results import Result
+from convert.evaluation_sets import Clip, EvaluationSet
+from convert.evaluation_systems import Earpatch, Judgement
+from tests.convert.evaluation_sounds import KINDS, make_set
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.conftest import Site
-
-MACHINE = Machine(3, RATE_HZ)
-KINDS = ("leak hiss", "belt squeal")
-CLIP_S = 4.0
 
 
 class Listener:
@@ -40,36 +34,17 @@ class Listener:
         self.name = name
         self.folders: list[Path] = []
 
-    def learn(self, normal: list[Path], folder: Path) -> None:
+    def learn(self, normal: Sequence[Path], folder: Path) -> None:
         """Take the folder as `Earpatch` does: it must be new."""
         assert normal
         (folder / "normal").mkdir(parents=True)
         self.folders.append(folder.resolve())
 
-    def judge(self, path: Path) -> Judgement:
+    def judge(self, paths: Sequence[Path]) -> Iterator[Judgement]:
         """Nothing, on a grid that lacks the highest row."""
-        assert path.is_file()
-        return Judgement(0.0, np.zeros((48, 15), np.float32), None)
-
-
-def write(path: Path, take: int, *faults: Fault) -> Path:
-    sound, _ = MACHINE.with_faults(CLIP_S, take, faults)
-    soundfile.write(path, sound, RATE_HZ, subtype="FLOAT")
-    return path
-
-
-def make_set(folder: Path, name: str = "small") -> EvaluationSet:
-    """Twelve seconds of normal sound, two clips like it, and two of each kind of fault."""
-    folder.mkdir()
-    soundfile.write(folder / "normal.wav", MACHINE.normal(12.0, 0), RATE_HZ, subtype="FLOAT")
-    clips = [Clip(write(folder / f"plain-{take}.wav", take), anomalous=False) for take in (1, 2)]
-    for kind in KINDS:
-        for take in (3, 4):
-            path = write(folder / f"{kind}-{take}.wav", take, Fault(kind, 1.0, 2.0, 20.0))
-            plain = MACHINE.normal(CLIP_S, take)
-            mask = stem_mask(soundfile.read(path)[0] - plain, plain)
-            clips.append(Clip(path, anomalous=True, kind=kind, mask=mask))
-    return EvaluationSet(name, [folder / "normal.wav"], clips)
+        for path in paths:
+            assert path.is_file()
+            yield Judgement(0.0, np.zeros((48, 15), np.float32), None)
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +103,31 @@ def test_sets_of_one_name_are_one_row_with_the_mean_of_its_machines(
     assert row.clip.auc == pytest.approx((1 + 0) / 2)
     assert row.cell is None
     assert row.event is None
+
+
+def test_clips_of_each_snr_are_judged_against_all_normal_clips(small: EvaluationSet) -> None:
+    """The two faulty clips of a kind get the labels that make one SNR easy and one impossible."""
+    plain = [clip for clip in small.clips if not clip.anomalous]
+    faulty = next(clip for clip in small.clips if clip.anomalous)
+    clips = [
+        Clip(plain[0].path, anomalous=False),
+        Clip(plain[0].path, anomalous=True, snr_db=-6.0),
+        Clip(faulty.path, anomalous=True, snr_db=6.0),
+        Clip(faulty.path, anomalous=True, snr_db=6.0),
+    ]
+    sets = [EvaluationSet("mixed", small.normal, chosen) for chosen in (clips, clips[:2])]
+    (row,) = evaluate([LogMelMahalanobis()], sets)
+    assert row.auc_by_snr == {"-6": 0.5, "+6": 1.0}
+    assert row.clip.auc == pytest.approx((2.5 / 3 + 0.5) / 2)
+    assert msgspec.json.decode(msgspec.json.encode(row))["auc_by_snr"] == row.auc_by_snr
+    (unmixed, _) = evaluate([LogMelMahalanobis()], [small])
+    assert b"auc_by_snr" not in msgspec.json.encode(unmixed)
+
+
+def test_a_set_without_normal_clips_has_no_row(small: EvaluationSet) -> None:
+    faulty = [clip for clip in small.clips if clip.anomalous]
+    sets = [EvaluationSet("small", small.normal, faulty)]
+    assert evaluate([LogMelMahalanobis()], sets) == []
 
 
 def test_a_map_that_lacks_the_highest_rows_is_judged_where_it_exists(

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from convert import pretrain_sounds
-from convert.evaluation_sets import SIMULATED_SEEDS
+from convert.evaluation_simulated import SEEDS as SIMULATED_SEEDS
 from convert.pretrain_sounds import RATE_HZ, Sounds, training_recordings
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def bundle(site: Site) -> Bundle:
     return site.open()
 
 
-def events_of(bundle: Bundle, sound: NDArray[np.floating], cuts: list[int]) -> list[Event]:
+def events_of(bundle: Bundle, sound: NDArray[np.float64], cuts: list[int]) -> list[Event]:
     detector = Detector(bundle, rate_hz=RATE_HZ)
     blocks = np.split(sound.astype(np.float32), sorted(cuts))
     findings = [*(detector.push(block) for block in blocks), detector.finish()]
@@ -77,7 +77,6 @@ def test_a_click_is_found_by_a_short_scale(bundle: Bundle) -> None:
     (event,) = events_of(bundle, with_clicks([12.3]), [])
     assert around(event, 12.3)
     assert event.scale_s <= SHORT_S
-    assert event.sounds_like == "click"
 
 
 def test_each_drip_of_one_every_two_seconds_is_an_event_of_a_short_scale(bundle: Bundle) -> None:

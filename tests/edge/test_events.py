@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from edge.events import AUDIBLE_DB, Event, EventFinder, EventRules, Grid
+from edge.bands import AUDIBLE_DB
+from edge.events import Event, EventFinder, EventRules, Grid
 from edge.evidence import Weighed
 from tests.edge.normal import TAIL
 
@@ -289,7 +290,7 @@ ONE_ROW = {(5, 2): 1.5, (6, 2): 1.5}  # bands 8 to 11
     [
         ({9: 12.0}, 9, 10),
         ({9: 12.0, 10: 7.0}, 9, 11),
-        ({9: 12.0, 10: 5.0}, 9, 10),
+        ({9: 12.0, 10: 1.0}, 9, 10),
         ({8: 12.0, 11: 12.0}, 8, 12),
         ({9: AUDIBLE_DB - 0.1}, 8, 12),
         ({2: 30.0, 20: 30.0}, 8, 12),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def streamed(stream: Stream, columns: FloatArray, cuts: list[int]) -> FloatArray
 
 def by_definition(
     of: Callable[..., FloatArray], columns: int, values: FloatArray
-) -> NDArray[np.float64]:
+) -> NDArray[np.floating[Any]]:
     reach, wide = columns // 2, values.astype(np.float64)
     rows = [of(wide[max(0, i - reach) : i + reach + 1], axis=0) for i in range(len(wide))]
     return np.asarray(rows).reshape(values.shape)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.moving import MovingAverage, MovingMedian
-from edge.scales import MOST_SPREADS, Calm, ScaleStream, added, fullness, moving
+from edge.scales import MOST_SPREADS, Calm, Scale, ScaleStream, added, fullness, moving
 from tests.edge.normal import (
     CENTRE,
     CENTRE_DB,
@@ -20,7 +20,6 @@ from tests.edge.normal import (
     SPREAD,
     SPREAD_DB,
     FloatArray,
-    Scale,
     Streams,
     noisy,
     quiet,
