@@ -77,16 +77,20 @@ class StreamingCoreset:
 
     def add(self, embeddings: Int8Array, origins: NDArray[np.int64] | None = None) -> None:
         """Take in embeddings, [n, dimension] int8, and numbers that tell where each was heard."""
-        if origins is None:
-            origins = self.seen + np.arange(len(embeddings))
-        self.seen += len(embeddings)
-        while len(embeddings):
-            space = len(self._chunk) - self._filled
-            taken = embeddings[:space]
+        start = 0
+        while start < len(embeddings):
+            taken = embeddings[start : start + len(self._chunk) - self._filled]
+            end = start + len(taken)
             place = slice(self._filled, self._filled + len(taken))
-            self._chunk[place], self._chunk_origins[place] = taken, origins[: len(taken)]
+            self._chunk[place] = taken
+            self._chunk_origins[place] = (
+                np.arange(self.seen, self.seen + len(taken))
+                if origins is None
+                else origins[start:end]
+            )
             self._filled += len(taken)
-            embeddings, origins = embeddings[space:], origins[space:]
+            self.seen += len(taken)
+            start = end
             if self._filled == len(self._chunk):
                 self._absorb()
 

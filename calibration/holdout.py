@@ -88,7 +88,10 @@ class HoldOut:
     ) -> None:
         self._rows, self._dimension, self._limit, self._scale = rows, dimension, limit, scale
         self._column_s = column_s
-        self._coresets = [StreamingCoreset(dimension, max_rows=limit) for _ in range(QUARTERS)]
+        self._coresets = [
+            StreamingCoreset(dimension, max_rows=limit, max_bytes=limit * dimension)
+            for _ in range(QUARTERS)
+        ]
         self._embeddings = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._levels = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
         self._band_levels = BandLevels()

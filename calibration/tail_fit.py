@@ -80,7 +80,7 @@ def fit_tail(maxima: Samples, block_s: float) -> Tail:
     return Tail(
         block_s=block_s,
         blocks=count,
-        levels=[float(x) for x in np.quantile(ordered, np.linspace(0, 1, LEVELS))],
+        levels=_levels(ordered[: count - above] if count > 1 else ordered, threshold),
         threshold=threshold,
         share_above=above / count,
         shape=shape,
@@ -107,6 +107,12 @@ def promise_of(tail: Tail, score: float, seed: int = 0) -> Promise:
     low, high = np.quantile(rates, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
     rate = tail.per_day(score)
     return Promise(rate, float(low), float(high), tail.blocks, tail.is_extrapolated(rate))
+
+
+def _levels(below: Samples, threshold: float) -> list[float]:
+    """Evenly spaced quantiles of what is not in the tail; the last one is the threshold."""
+    levels = [float(x) for x in np.quantile(below, np.linspace(0, 1, LEVELS))]
+    return [*levels[:-1], threshold]
 
 
 def _pareto(excesses: Samples) -> tuple[float, float]:

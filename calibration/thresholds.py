@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.tail_fit import block_columns, block_maxima, fit_tail
-from edge.evidence import ALARM, RECENT_COLUMNS, Evidence, Thresholds
-from edge.moving import Departure
+from edge.evidence import ALARM, Evidence, Thresholds, departures
 from edge.scales import (
     LOCAL_COLUMNS,
     SLOW_COLUMNS,
@@ -72,9 +71,9 @@ def learn_thresholds(
     """
     local = _learn_scale(segments, LOCAL_COLUMNS, "normal", column_s, false_alarms_per_day)
     floor = np.asarray(local.distance.spread, np.float32) * np.float32(SMALLEST_SHARE_OF_LOCAL)
-    limited = [_limited(local, segment) for segment in segments]
     calmed = [_calmed(local, segment) for segment in segments]
-    departed = [_departed(segment) for segment in segments]
+    limited = [_limited(local, segment) for segment in calmed]
+    departed = [_departed(local, segment) for segment in segments]
     scales = [local]
     scales += [
         _learn_scale(
@@ -148,12 +147,12 @@ def _calmed(local: Scale, segment: Segment) -> Segment:
     return Segment(*calm.push(segment.distances, segment.levels_db))
 
 
-def _departed(segment: Segment) -> Segment:
-    parts = []
-    for columns in (segment.distances, segment.levels_db):
-        departure = Departure(RECENT_COLUMNS, columns.shape[1])
-        parts.append(np.concatenate([departure.push(columns), departure.finish()]))
-    return Segment(*parts)
+def _departed(local: Scale, segment: Segment) -> Segment:
+    distance, level = departures(local, segment.distances.shape[1])
+    return Segment(
+        np.concatenate([distance.push(segment.distances), distance.finish()]),
+        np.concatenate([level.push(segment.levels_db), level.finish()]),
+    )
 
 
 def _learn_scale(

@@ -19,7 +19,7 @@ GAP_BANDS = 4  # between loud bands of one box
 
 def loud_bands(
     excess_db: NDArray[np.float32], rows: tuple[int, int], margin: int
-) -> tuple[int, int, float]:
+) -> tuple[int, int, int]:
     """The run of loud bands around the loudest one.
 
     Args:
@@ -28,18 +28,18 @@ def loud_bands(
         margin: bands beyond these in which the event may reach.
 
     Returns:
-        The first band, the one after the last, and the level of the loudest.
+        The first band, the one after the last, and the loudest.
     """
     first = max(0, rows[0] - margin)
     loud = excess_db[first : rows[1] + margin]
     peak = int(loud.argmax())
     loudest_db = float(loud[peak])
     if loudest_db < AUDIBLE_DB:
-        return (*rows, loudest_db)
+        return (*rows, first + peak)
     inside = loud >= max(loudest_db * LOUD_SHARE, AUDIBLE_DB / 2)
     end = _run_end(inside, peak)
     start = len(inside) - _run_end(inside[::-1], len(inside) - 1 - peak)
-    return first + start, first + end, loudest_db
+    return first + start, first + end, first + peak
 
 
 def _run_end(inside: NDArray[np.bool_], at: int) -> int:

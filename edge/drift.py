@@ -35,7 +35,7 @@ class Drift:
 
     def __init__(self, tail: Tail, column_s: float) -> None:
         self.ageing = False
-        self._high = float(np.quantile(tail.levels, 1 - HIGH_SHARE))
+        self._high = tail.level_reached_by(HIGH_SHARE)
         self._step = round(STEP_S / column_s)
         self._block = max(1, min(self._step, round(tail.block_s / column_s)))
         self._limit = FALSE_ALARM_S / STEP_S

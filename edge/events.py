@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from edge.bands import loud_bands
+from edge.bands import AUDIBLE_DB, loud_bands
 from edge.words import summary, word_for
 
 if TYPE_CHECKING:
@@ -231,32 +231,32 @@ class EventFinder:
         edges_hz, column_s = self._edges_hz, self._column_s
         level = max(self._release, self._rules.box_share * region.peak)
         first, last, low_row, high_row = region.extent(level)
-        low_hz, high_hz, loudest_db = self._band(first, last, low_row, high_row)
+        excess_db = self._excess_db(first, last)
+        bands = len(excess_db) // (len(edges_hz) - 1)
+        rows = (low_row * bands, (high_row + 1) * bands)
+        low, high, loudest = loud_bands(excess_db, rows, margin=bands)
+        low_hz, high_hz = float(self._band_edges_hz[low]), float(self._band_edges_hz[high])
         nearest_recording, nearest_s = self._origin(region.nearest)
-        peak_band_hz = edges_hz[region.peak_row : region.peak_row + 2]
+        peak_hz = float(self._band_edges_hz[loudest : loudest + 2].mean())
+        if excess_db[loudest] < AUDIBLE_DB:
+            peak_hz = float(edges_hz[region.peak_row : region.peak_row + 2].mean())
         return Event(
             start_s=round(first * column_s, 3),
             end_s=round((last + 1) * column_s, 3),
             low_hz=round(low_hz, 1),
             high_hz=round(high_hz, 1),
             peak_s=round((region.peak_column + 0.5) * column_s, 3),
-            peak_hz=round(float(peak_band_hz.mean()), 1),
+            peak_hz=round(peak_hz, 1),
             score=round(region.peak / self._alarm, 3),
             scale_s=round(region.scale_columns * column_s, 3),
-            excess_db=round(max(loudest_db, region.excess_db), 1),
+            excess_db=round(max(float(excess_db[loudest]), region.excess_db), 1),
             contrast_db=round(region.contrast_db, 1),
             nearest_recording=nearest_recording,
             nearest_s=nearest_s,
             false_alarms_per_day=float(f"{self._tail.per_day(region.peak):.3g}"),
         )
 
-    def _band(
-        self, first: int, last: int, low_row: int, high_row: int
-    ) -> tuple[float, float, float]:
-        """The frequencies of a box, and how much louder than normal its loudest band is, in dB."""
-        bands = (len(self._band_edges_hz) - 1) // (len(self._edges_hz) - 1)
+    def _excess_db(self, first: int, last: int) -> FloatArray:
+        """Mean level of each band above normal, from the first to the last column."""
         columns = [self._bands[c] for c in range(first, last + 1) if c in self._bands]
-        rows = (low_row * bands, (high_row + 1) * bands)
-        low, high, loudest_db = loud_bands(np.mean(columns, axis=0), rows, margin=bands)
-        edges_hz = self._band_edges_hz
-        return float(edges_hz[low]), float(edges_hz[high]), loudest_db
+        return np.asarray(np.mean(columns, axis=0), np.float32)

@@ -68,6 +68,12 @@ class Weighed(NamedTuple):
         return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
+def departures(local: Scale, rows: int) -> tuple[Departure, Departure]:
+    """How distances, and how levels, depart from the seconds around."""
+    floor = np.asarray(local.distance.centre[:rows], np.float32)
+    return Departure(RECENT_COLUMNS, rows, floor), Departure(RECENT_COLUMNS, rows)
+
+
 class Evidence:
     """A stream of distances and levels becomes a stream of evidence: 1 is the alarm level.
 
@@ -84,7 +90,7 @@ class Evidence:
         self._own = np.empty((0, rows), np.float32)  # local deviations that wait
         self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
         self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
-        self._departures = (Departure(RECENT_COLUMNS, rows), Departure(RECENT_COLUMNS, rows))
+        self._departures = departures(thresholds.local, rows)
         self._contrast = np.empty((0, rows), np.float32)
         self._nearest = np.empty((0, rows), np.int32)
         self._bands = np.empty((0, rows), np.float32)
@@ -107,8 +113,8 @@ class Evidence:
         self._nearest = np.concatenate([self._nearest, nearest])
         self._bands = np.concatenate([self._bands.reshape(-1, bands_db.shape[1]), bands_db])
         self._local.push(distances, levels_db)
-        limited = self._local.limited(distances, levels_db)
         calmed = self._calm.push(distances, levels_db)
+        limited = self._local.limited(*calmed)
         for stream in self._normal:
             if stream.scale.columns <= LOCAL_COLUMNS:
                 stream.push(distances, levels_db)

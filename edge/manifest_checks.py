@@ -30,7 +30,8 @@ def inconsistencies(manifest: Manifest) -> list[str]:
         "alarm": not (math.isfinite(limits.alarm) and limits.alarm > 0),
         "tail": not _is_tail(limits.tail),
         "release": not 0 < limits.release <= ALARM,
-        "bands_db": len(manifest.bands_db) != manifest.rows * info.bands_per_row
+        "bands_db": len(manifest.bands_db)
+        != manifest.rows * (info.mel_bands // max(1, info.grid_rows))
         or not all(map(math.isfinite, manifest.bands_db)),
         "origins": not _are_origins(manifest),
         "dimension": not 0 < info.dimension <= MAX_DIMENSION

@@ -90,9 +90,17 @@ class MovingMedian(_Moving):
 
 
 class Departure:
-    """How far each column lies from the median of the sound around it. [rows] a column."""
+    """How far each column lies from the median of the sound around it. [rows] a column.
 
-    def __init__(self, columns: int, rows: int) -> None:
+    Args:
+        columns: how many columns the median is of.
+        rows: how many rows a column has.
+        floor: a median below it counts as if it were this, [rows]: in unusually calm sound the
+            ordinary is no departure.
+    """
+
+    def __init__(self, columns: int, rows: int, floor: FloatArray | None = None) -> None:
+        self._floor = np.float32(-np.inf) if floor is None else floor
         self._median = MovingMedian(columns, rows)
         self._waiting = np.empty((0, rows), np.float32)
 
@@ -107,4 +115,4 @@ class Departure:
 
     def _subtract(self, medians: FloatArray) -> FloatArray:
         done, self._waiting = self._waiting[: len(medians)], self._waiting[len(medians) :]
-        return np.asarray(done - medians)
+        return np.asarray(done - np.maximum(medians, self._floor))

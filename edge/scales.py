@@ -19,7 +19,7 @@ LOCAL_COLUMNS = 3  # the scale that tells where a slow deviation lies
 # found at a short scale, and would drown everything around it at a long one.
 MOST_SPREADS = 4.0
 SLOW_COLUMNS = 100  # longer averages than this come too late to wait for
-DISTURBED_UNITS, DISTURBED_AFTER_COLUMNS = 0.5, 4  # when a column is too loud for a slow scale
+DISTURBED_UNITS, DISTURBED_AFTER_COLUMNS = 1.0, 4  # when a column is too loud for a long scale
 
 
 class RowStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,7 +41,7 @@ class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Calm:
-    """What a slow scale hears: a column with a loud event in it as if it were normal.
+    """What longer scales hear: a column that is an alarm by itself as if it were normal.
 
     Args:
         local: the local scale.
@@ -114,7 +114,7 @@ class ScaleStream:
         """Take in local deviations, of which each cell will get its share."""
         if not self._shared:
             return
-        parts = [self._own_means, self._own_average.push(np.maximum(own, 0))]
+        parts = [self._own_means, self._own_average.push(np.clip(own, 0, MOST_SPREADS))]
         self._own_means = np.concatenate([*parts, *([self._own_average.finish()] if last else [])])
 
     def take(self, count: int, own: FloatArray | None = None) -> FloatArray:

@@ -7,9 +7,13 @@ Introduction to Statistical Modeling of Extreme Values*, 2001, ch. 4).
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DAY_S = 86_400.0
 RAREST_PER_DAY = 1e-6  # once in 3,000 years: nothing that was heard could tell it from never
@@ -20,7 +24,7 @@ class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     block_s: float
     blocks: int
-    levels: list[float]  # scores at evenly spaced shares of the blocks, rising
+    levels: list[float]  # scores of evenly spaced shares of the blocks, rising to the threshold
     threshold: float  # scores above it follow the fitted tail
     share_above: float  # of the blocks
     shape: float
@@ -32,9 +36,12 @@ class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def level_of(self, per_day: float) -> float:
         """The score that normal sound reaches so often in a day."""
-        share = per_day * self.block_s / DAY_S
+        return self.level_reached_by(per_day * self.block_s / DAY_S)
+
+    def level_reached_by(self, share: float) -> float:
+        """The score that such a share of the blocks reaches."""
         if share >= self.share_above:
-            return float(np.interp(1.0 - share, np.linspace(0, 1, len(self.levels)), self.levels))
+            return float(np.interp(1.0 - share, self._shares_below(), self.levels))
         ratio = self.share_above / share
         if self.shape == 0:
             return self.threshold + self.scale * math.log(ratio)
@@ -46,9 +53,11 @@ class Tail(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     def _share_reaching(self, score: float) -> float:
         if score < self.threshold:
-            shares = np.linspace(0, 1, len(self.levels))
-            return max(self.share_above, 1.0 - float(np.interp(score, self.levels, shares)))
+            return 1.0 - float(np.interp(score, self.levels, self._shares_below()))
         excess = (score - self.threshold) / self.scale
         if self.shape == 0:
             return self.share_above * math.exp(-excess)
         return self.share_above * math.pow(1 + self.shape * excess, -1 / self.shape)
+
+    def _shares_below(self) -> NDArray[np.float64]:
+        return np.linspace(0.0, 1.0 - self.share_above, len(self.levels))

@@ -70,8 +70,14 @@ def students(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def normal(recordings: Path) -> NDArray[np.float32]:
-    return representative_windows(survey(recordings))[0]
+def windows(recordings: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Normal and disturbed."""
+    return representative_windows(survey(recordings))
+
+
+@pytest.fixture(scope="module")
+def normal(windows: tuple[NDArray[np.float32], NDArray[np.float32]]) -> NDArray[np.float32]:
+    return windows[0]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +121,7 @@ def test_int8_agrees_with_the_float_student_it_was_made_from_and_with_no_other(
         measure_agreement(
             halves_of(recordings),
             source,
-            FloatStudent(weights, normal, tmp_path / f"float-{seed}"),
+            FloatStudent(weights, (normal, normal), tmp_path / f"float-{seed}"),
             tmp_path / f"set-{seed}",
         )
         for seed, weights in enumerate(students)
@@ -130,10 +136,11 @@ def test_int8_agrees_with_the_float_student_it_was_made_from_and_with_no_other(
 def test_the_float_student_is_equalised_as_the_artefact_was(
     source: BackboneSource,
     students: list[Path],
-    normal: NDArray[np.float32],
+    windows: tuple[NDArray[np.float32], NDArray[np.float32]],
     tmp_path: Path,
 ) -> None:
-    exact = FloatStudent(students[0], normal, tmp_path / "float").embed(normal[::40])
+    normal = windows[0]
+    exact = FloatStudent(students[0], windows, tmp_path / "float").embed(normal[::40])
     output = source.backbone.output
     steps = np.stack([source.backbone.embed(window) for window in normal[::40]])
     quantised = output.scale * (steps.astype(np.float32) - output.zero_point)
@@ -146,7 +153,7 @@ def test_weights_of_another_network_are_one_clear_error(
     normal: NDArray[np.float32], tmp_path: Path
 ) -> None:
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    student = FloatStudent(tmp_path / "other.npz", normal[:16], tmp_path / "float")
+    student = FloatStudent(tmp_path / "other.npz", (normal[:16], normal[:16]), tmp_path / "float")
     with pytest.raises(EarpatchError, match=r"other\.npz: not the weights of this student"):
         student.embed(normal[:1])
 

@@ -189,7 +189,9 @@ def test_a_bundle_that_learnt_fewer_rows_scores_the_lowest_of_them(
     fewer = msgspec.structs.replace(bundle.manifest, rows=5, bands_db=bands_db)
     found = stream(dataclasses.replace(bundle, manifest=fewer), [site.sound])
     assert np.array_equal(found.distances, scored.distances[:, :5])
-    assert np.array_equal(found.fast, stream(bundle, [site.sound]).fast[:, :5])
+    # A column with an alarm in any row that is scored is left out of the long averages of all.
+    calm = slice(0, 30)
+    assert np.array_equal(found.fast[calm], stream(bundle, [site.sound]).fast[calm, :5])
 
 
 def test_a_distance_is_euclidean_in_the_units_of_the_embedding() -> None:

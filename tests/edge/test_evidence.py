@@ -154,14 +154,14 @@ def test_a_slightly_raised_cell_near_a_burst_gets_only_its_own_share() -> None:
     assert evidence_of(sound)[near:, 1].max() < RELEASE
 
 
-@given(st.floats(MOST_SPREADS + 5, 1e4), st.integers(1, 10))
+@given(st.floats(3 * MOST_SPREADS + 5, 1e4), st.integers(1, 10))
 @settings(max_examples=50, deadline=None)
 def test_how_loud_a_burst_is_makes_no_difference_to_cells_away_from_it(
     spreads: float, length: int
 ) -> None:
     hum = noisy(LENGTH)
     louder = evidence_of(raised(hum, 90, 90 + length, spreads * SPREAD), SHORT, LONG)
-    loud = evidence_of(raised(hum, 90, 90 + length, (MOST_SPREADS + 5) * SPREAD), SHORT, LONG)
+    loud = evidence_of(raised(hum, 90, 90 + length, (3 * MOST_SPREADS + 5) * SPREAD), SHORT, LONG)
     away = np.r_[0 : 90 - SHORT.columns, 90 + length + SHORT.columns : LENGTH]
     assert np.allclose(louder[away], loud[away], atol=1e-3)
 

@@ -19,12 +19,11 @@ def tails(draw: st.DrawFn) -> Tail:
     steps = draw(st.lists(st.floats(0.01, 1.0), min_size=2, max_size=64))
     levels = np.cumsum(steps).tolist()
     share_above = draw(st.floats(0.02, 0.5))
-    shares = np.linspace(0, 1, len(levels))
     return Tail(
         block_s=draw(st.floats(0.5, 20.0)),
         blocks=draw(st.integers(20, 5_000)),
         levels=levels,
-        threshold=float(np.interp(1.0 - share_above, shares, levels)),
+        threshold=levels[-1],
         share_above=share_above,
         shape=draw(st.one_of(st.just(0.0), st.floats(0.01, 0.5))),
         scale=draw(st.floats(0.01, 2.0)),
@@ -33,7 +32,7 @@ def tails(draw: st.DrawFn) -> Tail:
 
 scores = st.floats(-10.0, 1e4)
 EXPONENTIAL = Tail(
-    block_s=1.0, blocks=100, levels=[0.0, 1.0], threshold=0.5, share_above=0.5, shape=0.0, scale=2.0
+    block_s=1.0, blocks=100, levels=[0.0, 0.5], threshold=0.5, share_above=0.5, shape=0.0, scale=2.0
 )
 PARETO = msgspec.structs.replace(EXPONENTIAL, shape=0.25)
 
