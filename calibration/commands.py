@@ -29,6 +29,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     add_normal_options(calibrate)
     calibrate.set_defaults(handler=_calibrate)
 
+    explain = commands.add_parser("explain", help="show why a recording is an alarm, or is none")
+    explain.add_argument("bundle", type=Path, metavar="BUNDLE")
+    explain.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC or OGG")
+    explain.add_argument(
+        "--output", type=Path, default=Path(), metavar="DIR",
+        help="where <stem>.html and <stem>.png go, default here",
+    )  # fmt: skip
+    explain.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
+    explain.set_defaults(handler=_explain)
+
 
 def add_normal_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that learns normal sound."""
@@ -138,6 +148,26 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         false_alarms_per_day=arguments.false_alarms_per_day,
     )
     report(arguments.bundle, learnt)
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from calibration.explain import explain  # noqa: PLC0415
+    from calibration.phrases import printable  # noqa: PLC0415
+    from edge.bundle import open_bundle  # noqa: PLC0415
+
+    bundle = open_bundle(arguments.bundle, runtime=arguments.runtime)
+    explained = explain(bundle, arguments.file, arguments.output)
+    if explained.note:
+        print(f"earpatch: {printable(arguments.file)}: {explained.note}", file=sys.stderr)
+    print(printable(explained.page))
+    print(printable(explained.picture))
+    learnt_s = sum(recording.duration_s for recording in bundle.manifest.recordings)
+    for number, event in enumerate(explained.events, 1):
+        when = f"{event.start_s:.2f}-{event.end_s:.2f} s  score {event.score:.2f}"
+        print(f"  {number}. {when}  {event.summary(learnt_s)}")
+    if not explained.events:
+        print("  normal: nothing in it reaches the alarm level")
     return 0
 
 

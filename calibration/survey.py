@@ -86,7 +86,7 @@ def _provenance(info: RecordingInfo) -> RecordingProvenance:
     stat = info.path.stat()
     return RecordingProvenance(
         path=str(info.path),
-        sha256=_file_digest(info.path),
+        sha256=file_digest(info.path),
         rate_hz=info.rate_hz,
         channels=info.channels,
         duration_s=round(info.duration_s, 3),
@@ -107,7 +107,8 @@ def _level_dbfs(info: RecordingInfo) -> float:
     return 10.0 * float(np.log10(max(variance, 1e-20)))
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """The sha256 of a file, read a megabyte at a time."""
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
