@@ -27,6 +27,12 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "bundle", type=Path, metavar="BUNDLE", help="a new one starts from the built-in backbone"
     )
     add_normal_options(calibrate)
+    kept = calibrate.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--report", type=Path, metavar="FILE.html",
+        help="where the report goes, default BUNDLE-report.html beside the bundle",
+    )  # fmt: skip
+    kept.add_argument("--no-report", action="store_true", help="write no report")
     calibrate.set_defaults(handler=_calibrate)
 
     explain = commands.add_parser("explain", help="show why a recording is an alarm, or is none")
@@ -123,11 +129,19 @@ def _rate(learnt: Learnt) -> str:
 def _calibrate(arguments: argparse.Namespace) -> int:
     from calibration.backbones import builtin_backbone, source_of_bundle  # noqa: PLC0415
     from calibration.learn import learn  # noqa: PLC0415
+    from calibration.phrases import printable  # noqa: PLC0415
+    from calibration.report import (  # noqa: PLC0415
+        check_report_target,
+        default_report,
+        write_report,
+    )
     from calibration.survey import survey  # noqa: PLC0415
     from edge.bundle_store import check_target, holds_bundle  # noqa: PLC0415
-    from edge.errors import BundleError  # noqa: PLC0415
+    from edge.errors import BundleError, EarpatchError  # noqa: PLC0415
 
     check_target(arguments.bundle)
+    report_path = arguments.report or default_report(arguments.bundle)
+    check_report_target(report_path, arguments.bundle)
     source = None
     if holds_bundle(arguments.bundle):
         try:
@@ -148,6 +162,12 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         false_alarms_per_day=arguments.false_alarms_per_day,
     )
     report(arguments.bundle, learnt)
+    if not arguments.no_report:
+        try:
+            write_report(report_path, arguments.bundle, learnt)
+            print(f"  report: {printable(report_path)}")
+        except EarpatchError as error:  # the calibration stands
+            print(f"earpatch: no report: {printable(error)}", file=sys.stderr)
     return 0
 
 
