@@ -1,4 +1,4 @@
-"""The command of field calibration: `calibrate`."""
+"""The commands of field calibration: `calibrate` and `explain`."""
 
 from __future__ import annotations
 
