@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TICKS_HZ = (100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 TICK_STEPS = (1, 2, 5)
-SMALLEST_BOX_PX = 4
+SMALLEST_BOX_PX = 2
 LEGEND_SHARE = 0.2  # of a picture's width
 
 
@@ -173,8 +173,9 @@ class Sheet:
         left, right = plot.x(box.start_s), plot.x(box.end_s)
         top, bottom = plot.y(box.high_hz), plot.y(box.low_hz)
         right, bottom = max(right, left + SMALLEST_BOX_PX), max(bottom, top + SMALLEST_BOX_PX)
-        draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=PAPER, width=4)
-        draw.rectangle((left, top, right, bottom), outline=OUTLINE, width=2)
+        # Around the event, not over it: in a long recording it is hardly wider than its outline.
+        draw.rectangle((left - 3, top - 3, right + 3, bottom + 3), outline=PAPER, width=1)
+        draw.rectangle((left - 2, top - 2, right + 2, bottom + 2), outline=OUTLINE, width=2)
         if not box.label:
             return
         height = round(1.2 * self._text)

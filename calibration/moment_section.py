@@ -8,7 +8,13 @@ from calibration import page
 from calibration.curves import Bar, evidence_bars
 from calibration.origins import Origin, Origins
 from calibration.phrases import spoken_hz, spoken_rarity, spoken_time
-from calibration.snippets import band_alone, common_gain_db, snippet, sound_between
+from calibration.snippets import (
+    HIGHEST_RATE_HZ,
+    band_alone,
+    common_gain_db,
+    snippet,
+    sound_between,
+)
 
 if TYPE_CHECKING:
     from calibration.moments import Moment
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
     from edge.recording import RecordingInfo
     from edge.scoring import Scored
 
-AUDIO_BYTES = 3_000_000  # of all snippets of a page together
+AUDIO_BYTES = 4_000_000  # of all snippets of a page together
 SNIPPETS_A_MOMENT, BYTES_A_SAMPLE = 3, 2
 LEAD_S = 0.5  # heard before and after an event
 LONGEST_SNIPPET_S = 12.0
@@ -76,6 +82,7 @@ class Sections:
     def _listen(self, moment: Moment, origin: Origin) -> tuple[str, str]:
         """Players of the moment, and picture and player of the nearest normal sound."""
         start_s, end_s = self._piece_s(moment)
+        is_part = start_s > moment.outline.start_s or end_s < moment.outline.end_s
         heard = sound_between(self._info, start_s, end_s)
         band = band_alone(heard, moment.outline.low_hz, moment.outline.high_hz)
         if origin.recording is None:
@@ -98,21 +105,25 @@ class Sections:
             )
         low, high = spoken_hz(moment.outline.low_hz), spoken_hz(moment.outline.high_hz)
         players = page.player(
-            snippet(heard, gain_db), f"Heard from {start_s:.2f} s to {end_s:.2f} s"
+            snippet(heard, gain_db),
+            f"Heard from {start_s:.2f} s to {end_s:.2f} s{', a part of it' if is_part else ''}",
         )
         alone = snippet(band, common_gain_db(band))
         return players + page.player(alone, f"The band from {low} to {high} alone"), normal
 
     def _piece_s(self, moment: Moment) -> tuple[float, float]:
-        """What is heard of a moment: all of it, or what fits around its peak."""
-        rate_hz = min(self._info.rate_hz, 32_000)
-        share = AUDIO_BYTES / (self._count * SNIPPETS_A_MOMENT * BYTES_A_SAMPLE * rate_hz)
-        longest_s = min(share, LONGEST_SNIPPET_S)
-        start_s = max(0.0, moment.outline.start_s - LEAD_S)
-        end_s = min(self._info.duration_s, moment.outline.end_s + LEAD_S)
+        """What is heard of a moment: all of it and a little more, or what fits around its peak."""
+        rate_hz = min(self._info.rate_hz, HIGHEST_RATE_HZ)
+        share_s = AUDIO_BYTES / (self._count * SNIPPETS_A_MOMENT * BYTES_A_SAMPLE * rate_hz)
+        longest_s = min(share_s, LONGEST_SNIPPET_S)
+        box = moment.outline
+        start_s = max(0.0, box.start_s - LEAD_S)
+        end_s = min(self._info.duration_s, box.end_s + LEAD_S)
         if end_s - start_s > longest_s:
+            is_whole = box.end_s - box.start_s <= longest_s
             peak_s = (moment.column + 0.5) * self._column_s
-            start_s = min(max(start_s, peak_s - longest_s / 2), end_s - longest_s)
+            middle_s = (box.start_s + box.end_s) / 2 if is_whole else peak_s
+            start_s = min(max(start_s, middle_s - longest_s / 2), end_s - longest_s)
             end_s = start_s + longest_s
         return start_s, end_s
 

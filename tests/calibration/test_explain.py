@@ -344,3 +344,33 @@ def test_bad_input_is_one_clear_error(
     assert told.err.startswith("earpatch: ")
     assert told.out == ""
     assert not list(tmp_path.rglob(".earpatch-writing"))
+
+
+def test_of_a_long_event_a_part_is_heard_and_that_is_said(
+    bundle: Bundle, site: Site, scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = scored.verdict.events[0]
+    long = structs.replace(first, start_s=0.0, end_s=DAY_S, peak_s=DAY_S - 1)
+    whole = replace(scored, verdict=structs.replace(scored.verdict, events=[long]))
+    monkeypatch.setattr(calibration.explain, "score_recording", lambda *_: whole)
+    done = explain(bundle, site.day, tmp_path)
+    page = Page(done.page.read_text(encoding="utf-8"))
+    samples, rate_hz, label = page.sounds()[0]
+    assert len(samples) / rate_hz == pytest.approx(12.0, abs=0.001)
+    assert f"Heard from {DAY_S - 12:.2f} s to {DAY_S:.2f} s, a part of it" in label
+
+
+def test_of_many_events_each_is_heard_whole_if_it_fits(
+    bundle: Bundle, site: Site, scored: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = structs.replace(scored.verdict.events[0], start_s=4.0, end_s=6.5, peak_s=6.4)
+    busy = replace(scored, verdict=structs.replace(scored.verdict, events=[event] * MOST_SHOWN))
+    monkeypatch.setattr(calibration.explain, "score_recording", lambda *_: busy)
+    done = explain(bundle, site.day, tmp_path)
+    page = Page(done.page.read_text(encoding="utf-8"))
+    _, _, label = page.sounds()[0]
+    (start, end) = re.findall(r"from ([0-9.]+) s to ([0-9.]+) s", label)[0]
+    assert float(start) <= 4.0
+    assert float(end) >= 6.5
+    assert "a part" not in page.text
+    assert done.page.stat().st_size < MOST_PAGE_BYTES
