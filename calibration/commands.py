@@ -1,4 +1,4 @@
-"""The command of field calibration: `calibrate`."""
+"""The commands of field calibration: `calibrate` and `explain`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,23 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--add", action="store_true",
         help="another operating state: what the bundle was taught before still holds",
     )  # fmt: skip
+    kept = calibrate.add_mutually_exclusive_group()
+    kept.add_argument(
+        "--report", type=Path, metavar="FILE.html",
+        help="where the report goes, default BUNDLE-report.html beside the bundle",
+    )  # fmt: skip
+    kept.add_argument("--no-report", action="store_true", help="write no report")
     calibrate.set_defaults(handler=_calibrate)
+
+    explain = commands.add_parser("explain", help="show why a recording is an alarm, or is none")
+    explain.add_argument("bundle", type=Path, metavar="BUNDLE")
+    explain.add_argument("file", type=Path, metavar="FILE", help="WAV, FLAC or OGG")
+    explain.add_argument(
+        "--output", type=Path, default=Path(), metavar="DIR",
+        help="where <stem>.html and <stem>.png go, default here",
+    )  # fmt: skip
+    explain.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
+    explain.set_defaults(handler=_explain)
 
 
 def add_normal_options(parser: argparse.ArgumentParser) -> None:
@@ -131,6 +147,12 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from calibration.backbones import builtin_backbone, source_of_bundle  # noqa: PLC0415
     from calibration.learn import learn  # noqa: PLC0415
     from calibration.lessons import earlier_lessons, together  # noqa: PLC0415
+    from calibration.phrases import printable  # noqa: PLC0415
+    from calibration.report import (  # noqa: PLC0415
+        check_report_target,
+        default_report,
+        write_report,
+    )
     from calibration.survey import survey  # noqa: PLC0415
     from edge.bundle import read_manifest  # noqa: PLC0415
     from edge.bundle_store import check_target, current_version, holds_bundle  # noqa: PLC0415
@@ -141,6 +163,8 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         raise EarpatchError(
             f"{arguments.bundle}: no bundle to add to; teach it without --add first"
         )
+    report_path = arguments.report or default_report(arguments.bundle)
+    check_report_target(report_path, arguments.bundle)
     source = None
     if holds_bundle(arguments.bundle):
         try:
@@ -165,6 +189,32 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         false_alarms_per_day=arguments.false_alarms_per_day,
     )
     report(arguments.bundle, learnt)
+    if not arguments.no_report:
+        try:
+            write_report(report_path, arguments.bundle, learnt)
+            print(f"  report: {printable(report_path)}")
+        except EarpatchError as error:  # the calibration stands
+            print(f"earpatch: no report: {printable(error)}", file=sys.stderr)
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from calibration.explain import explain  # noqa: PLC0415
+    from calibration.phrases import printable  # noqa: PLC0415
+    from edge.bundle import open_bundle  # noqa: PLC0415
+
+    bundle = open_bundle(arguments.bundle, runtime=arguments.runtime)
+    explained = explain(bundle, arguments.file, arguments.output)
+    if explained.note:
+        print(f"earpatch: {printable(arguments.file)}: {explained.note}", file=sys.stderr)
+    print(printable(explained.page))
+    print(printable(explained.picture))
+    learnt_s = sum(recording.duration_s for recording in bundle.manifest.recordings)
+    for number, event in enumerate(explained.events, 1):
+        when = f"{event.start_s:.2f}-{event.end_s:.2f} s  score {event.score:.2f}"
+        print(f"  {number}. {when}  {event.summary(learnt_s)}")
+    if not explained.events:
+        print("  normal: nothing in it reaches the alarm level")
     return 0
 
 

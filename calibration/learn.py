@@ -10,7 +10,9 @@ import msgspec
 import numpy as np
 
 from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS
+from calibration.coverage import coverage_of
 from calibration.holdout import HoldOut
+from calibration.spectrograms import Pooled
 from calibration.tail_fit import Promise, promise_of
 from calibration.thresholds import alarms_in, learn_thresholds
 from edge import __version__
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from calibration.backbones import BackboneSource
     from calibration.survey import Piece, Survey
     from edge.backbone import Backbone
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from edge.frontend import FrontEnd
 
 MIN_GAIN_DB, MAX_GAIN_DB = -30.0, 60.0
+OVERVIEW_COLUMNS = 1_200
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class Learnt:
     promise: Promise  # at the alarm level
     checked_s: float  # of sound that nothing was learnt from
     alarms_in_check: int
+    coverage: list[int]  # held-out cells by distance: see calibration.coverage
+    overview_db: NDArray[np.float32]  # all sound in at most 1200 columns, [columns, bands]
 
 
 def learn(
@@ -106,9 +113,10 @@ def learn(
         column_s=seconds,
         scale=scale,
     ) as hold_out:
-        _hear(heard, source.backbone, front_end, hold_out)
+        overview_db = _hear(heard, source.backbone, front_end, hold_out)
         chosen, cells = hold_out.bank(), hold_out.seen
-        thresholds = learn_thresholds(hold_out.held_out(), seconds, float(false_alarms_per_day))
+        held_out = hold_out.held_out()
+        thresholds = learn_thresholds(held_out, seconds, float(false_alarms_per_day))
         check = hold_out.check(Bank(chosen.rows))
     origins = [hold_out.origin(int(number)) for number in chosen.origins]
     bank_model = write_bank(chosen.rows, float(scale))
@@ -148,6 +156,8 @@ def learn(
         promise_of(thresholds.tail, ALARM),
         round(sum(len(segment.distances) for segment in check) * seconds, 1),
         sum(alarms_in(thresholds, segment) for segment in check),
+        coverage_of(held_out, manifest.bank.cover_radius),
+        overview_db[:, : len(manifest.bands_db)],
     )
 
 
@@ -157,9 +167,12 @@ def _save(path: Path, time: str, manifest: Manifest, model: bytes, bank_model: b
     write_version(path, f"{time}-{manifest.bundle_id}", files)
 
 
-def _hear(heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: HoldOut) -> None:
-    """Embed everything once."""
+def _hear(
+    heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: HoldOut
+) -> NDArray[np.float32]:
+    """Embed everything once, and keep a narrow spectrogram of it to look at."""
     seconds = column_s(front_end, backbone.info)
+    overview = Pooled(heard.duration_s / seconds, OVERVIEW_COLUMNS, "mean")
     with bar("Learning normal sound", heard.duration_s, "s") as progress:
         for lesson in heard.lessons():
             pieces = [(n, piece) for n, recording in lesson for piece in heard.kept(recording)]
@@ -169,8 +182,10 @@ def _hear(heard: Survey, backbone: Backbone, front_end: FrontEnd, hold_out: Hold
                 hold_out.cut()
                 for columns in _embed(piece, backbone, front_end, heard.limit_hz):
                     hold_out.add(columns, number, first)
+                    overview.add(columns.bands_db)
                     first += len(columns.embeddings)
                     progress.update(len(columns.embeddings) * seconds)
+    return overview.finish()
 
 
 def _embed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
@@ -66,7 +67,7 @@ def recording_info(path: Path) -> RecordingInfo:
     if path.stat().st_size == 0:
         raise RecordingError(f"{path}: the file is empty (0 bytes)")
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             info = RecordingInfo(path, file.samplerate, file.channels, file.frames)
     except (soundfile.SoundFileError, TypeError) as error:
         raise RecordingError(
@@ -92,7 +93,7 @@ def read_blocks(info: RecordingInfo, *, block_frames: int = BLOCK_FRAMES) -> Ite
 
     received = 0
     try:
-        with soundfile.SoundFile(info.path) as file:
+        with soundfile.SoundFile(os.fsencode(info.path)) as file:
             while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
                 received += len(block)
                 yield _mono(block, info, received)
@@ -117,7 +118,7 @@ def read_part(info: RecordingInfo, start: int, frames: int) -> FloatArray:
     import soundfile  # noqa: PLC0415
 
     try:
-        with soundfile.SoundFile(info.path) as file:
+        with soundfile.SoundFile(os.fsencode(info.path)) as file:
             file.seek(start)
             block = file.read(frames, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:

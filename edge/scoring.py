@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.bundle import Bundle
+    from edge.detector import Findings
 
     FloatArray = NDArray[np.float32]
 
@@ -40,9 +41,21 @@ class Scored:
     distances: FloatArray  # [columns, rows]
     levels_db: FloatArray  # [columns, rows]
     evidence: FloatArray  # [columns, rows]
+    nearest: NDArray[np.int32]  # [columns, rows]: the row of the bank that is most alike
     time_edges_s: NDArray[np.float64]  # [columns + 1]
     freq_edges_hz: NDArray[np.float64]  # [rows + 1]
     note: str | None  # what could not be scored, and why
+
+
+class _Part(NamedTuple):
+    """What is kept of one block's findings; the rest, by far the most, is not."""
+
+    distances: FloatArray
+    levels_db: FloatArray
+    nearest: NDArray[np.int32]
+    evidence: FloatArray
+    slow_evidence: FloatArray | None
+    events: list[Event]
 
 
 def score_recording(bundle: Bundle, path: Path) -> Scored:
@@ -57,13 +70,13 @@ def score_recording(bundle: Bundle, path: Path) -> Scored:
         raise RecordingError(
             f"{path}: {info.duration_s:.3f} s long; at least {detector.column_s:.2f} s are needed"
         )
-    findings = [detector.push(block) for block in read_blocks(info)]
-    findings.append(detector.finish())
-    distances = np.concatenate([f.distances for f in findings])
-    evidence = np.concatenate([f.fast.evidence for f in findings])
-    if slow := [f.slow.evidence for f in findings if f.slow is not None]:
+    parts = [_part(detector.push(block)) for block in read_blocks(info)]
+    parts.append(_part(detector.finish()))
+    distances = np.concatenate([p.distances for p in parts])
+    evidence = np.concatenate([p.evidence for p in parts])
+    if slow := [p.slow_evidence for p in parts if p.slow_evidence is not None]:
         evidence = np.maximum(evidence, np.concatenate(slow))
-    events = [event for f in findings for event in f.events]
+    events = [event for p in parts for event in p.events]
     events.sort(key=lambda event: (event.start_s, event.low_hz))
     score = round(float(evidence.max()), 4)
     rate = float(f"{bundle.manifest.thresholds.tail.per_day(score):.3g}")
@@ -71,8 +84,9 @@ def score_recording(bundle: Bundle, path: Path) -> Scored:
     return Scored(
         verdict=verdict,
         distances=distances,
-        levels_db=np.concatenate([f.levels_db for f in findings]),
+        levels_db=np.concatenate([p.levels_db for p in parts]),
         evidence=evidence,
+        nearest=np.concatenate([p.nearest for p in parts]),
         time_edges_s=np.arange(len(distances) + 1) * detector.column_s,
         freq_edges_hz=detector.row_edges_hz,
         note=_note(bundle, detector, info.nyquist_hz),
@@ -115,6 +129,18 @@ def refuse_colliding_maps(paths: list[Path]) -> None:
                 "score them in two runs with different --maps folders"
             )
         seen[path.stem] = path
+
+
+def _part(found: Findings) -> _Part:
+    fast, slow = found.fast, found.slow
+    return _Part(
+        distances=found.distances,
+        levels_db=found.levels_db,
+        nearest=fast.nearest.copy(),  # not a view of what waited with it
+        evidence=fast.evidence,
+        slow_evidence=None if slow is None else slow.evidence,
+        events=found.events,
+    )
 
 
 def _note(bundle: Bundle, detector: Detector, nyquist_hz: float) -> str | None:

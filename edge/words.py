@@ -8,7 +8,8 @@ SHORT_S = 0.4
 NARROW_OCTAVES, BROAD_OCTAVES = 0.8, 2.5
 DEEP_HZ, LOW_HZ, HIGH_HZ = 200.0, 600.0, 2_500.0
 LOWEST_HZ = 20.0
-MINUTE_S, HOUR_S, YEAR_DAYS = 60.0, 3_600.0, 365.0
+MINUTE_S, HOUR_S, DAY_S, YEAR_DAYS = 60.0, 3_600.0, 86_400.0, 365.0
+OFTEN_A_DAY = 24.0  # what comes that often is not told as unheard of, even if it was
 
 
 def word_for(duration_s: float, low_hz: float, high_hz: float) -> str:
@@ -71,7 +72,7 @@ def spoken_rarity(false_alarms_per_day: float, learnt_s: float) -> str:
     heard = f"{learnt_s / MINUTE_S:.0f} minutes" if learnt_s >= MINUTE_S else f"{learnt_s:.0f} s"
     if learnt_s >= 2 * HOUR_S:
         heard = f"{learnt_s / HOUR_S:.0f} hours"
-    if false_alarms_per_day * learnt_s < 86_400:  # noqa: PLR2004
+    if false_alarms_per_day < OFTEN_A_DAY and false_alarms_per_day * learnt_s < DAY_S:
         return f"nothing like it in {heard} of calibration"
     return f"normal sound does so {spoken_rate(false_alarms_per_day)}"
 

@@ -62,7 +62,7 @@ def test_levels_are_told_against_normal(excess_db: float, said: str) -> None:
 
 def test_what_calibration_would_have_heard_by_chance_is_not_called_unheard_of() -> None:
     assert spoken_rarity(200.0, 600.0) == "normal sound does so 200 times a day"
-    assert spoken_rarity(100.0, 600.0).startswith("nothing like it in 10 minutes")
+    assert spoken_rarity(20.0, 600.0).startswith("nothing like it in 10 minutes")
 
 
 @pytest.mark.parametrize(
