@@ -83,6 +83,17 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         metavar="DIR",
         help="only compare int8 with float, on recordings or --mixtures",
     )
+    evaluate.add_argument(
+        "--faithfulness", action="store_true",
+        help="only replace the highlighted cells, on simulated machines and --mixtures",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--promise-hours", type=float, default=0.0, metavar="H",
+        help="only count the false alarms of simulated machines, H hours of each",
+    )  # fmt: skip
+    evaluate.add_argument("--promise-machines", type=count, default=4, metavar="N")
+    evaluate.add_argument("--promise-minutes", type=float, default=30.0, metavar="M")
+    evaluate.add_argument("--promise-per-day", type=float, default=100.0, metavar="X")
     evaluate.add_argument("--seed", type=count, default=1)
     evaluate.add_argument("--plot", type=Path, metavar="FILE.png", help="the results as a picture")
     evaluate.add_argument("--json", action="store_true", help="one JSON object a row")

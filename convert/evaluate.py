@@ -13,6 +13,7 @@ import msgspec
 from convert.evaluation_backbones import report_command
 from convert.evaluation_choice import check_sets, choose_systems, gather_sets
 from convert.evaluation_plot import check_plot, plot
+from convert.evaluation_promises import promises_command
 from convert.evaluation_report import table
 from convert.evaluation_results import mean, results_of
 from edge.errors import EarpatchError
@@ -51,6 +52,8 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     """Gather systems and sets, print the table."""
     if arguments.latency or arguments.quantisation is not None:
         return report_command(arguments)
+    if arguments.faithfulness or arguments.promise_hours:
+        return promises_command(arguments)
     check_sets(arguments)
     if arguments.plot:
         check_plot(arguments.plot)

@@ -97,7 +97,7 @@ def _of_machine(
     learnt = learn(
         folder / "bundle",
         builtin_backbone(),
-        survey(folder / "normal"),
+        survey(folder / "normal", accept=True),
         false_alarms_per_day=false_alarms_per_day,
     )
     detector = Detector(open_bundle(folder / "bundle"), rate_hz=RATE_HZ)
