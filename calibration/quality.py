@@ -150,7 +150,7 @@ def _two_regimes(figures: Sequence[Figures], levels: Levels, regimes: Regimes) -
     end_s = figures[levels.owner[regimes.runs[1][0]]].duration_s
     text = (
         f"two regimes: {'; '.join(told)}. Did the machine stop? Record only the running machine. "
-        "If both are normal, record each at least three times, or teach both with --accept-all"
+        "If both are normal, teach them one after another: calibrate, then calibrate --add"
     )
     return Finding("two regimes", "refuse", start_s, end_s, recording, text)
 
@@ -168,8 +168,9 @@ def _contaminated(
     found = []
     for number, own in enumerate(figures):
         for start_s, end_s in stretches(by_recording[number], own):
-            starts = own.seconds["start_s"][levels.row]
-            inside = (levels.owner == number) & flags & (starts >= start_s) & (starts < end_s)
+            inside = np.flatnonzero((levels.owner == number) & flags)
+            starts = own.seconds["start_s"][levels.row[inside]]
+            inside = inside[(starts >= start_s) & (starts < end_s)]
             text = _contaminated_text(levels, deviations[inside], start_s, end_s)
             found.append(Finding("contaminated", severity, start_s, end_s, own.name, text))
     return found

@@ -285,7 +285,7 @@ def test_a_machine_that_stops_half_way_is_two_regimes(on_first: bool) -> None:
     assert "from 0 s of 0.wav to 100 s; " in text
     assert "from 100 s of 0.wav to 200 s" in text
     assert "Record only the running machine" in text
-    assert "--accept-all" in text
+    assert "calibrate --add" in text
 
 
 def test_both_levels_and_the_recording_of_the_change_are_named() -> None:
@@ -519,3 +519,11 @@ def test_real_recordings_pass_and_hardly_anything_of_them_is_left_out(
     heard = survey(shared / "data" / folder)
     left_out_s = sum(e - s for parts in heard.quality.left_out.values() for s, e in parts)
     assert left_out_s <= most * (heard.quality.remaining_s + left_out_s)
+
+
+def test_what_stands_out_is_named_in_a_recording_shorter_than_the_others() -> None:
+    short = machine_sound(20)
+    short[seconds_of(short, 8, 11)] += hammering(3)
+    (finding,) = judged(machine_sound(150), short).findings
+    assert (finding.kind, finding.recording) == ("contaminated", "1.wav")
+    assert finding.start_s <= 8 < 11 <= finding.end_s
