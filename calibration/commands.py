@@ -103,7 +103,7 @@ def report(path: Path, learnt: Learnt) -> None:
         f"  learnt from {len(manifest.recordings)} recordings, {total_s:.0f} s, "
         f"up to {manifest.limit_hz:.0f} Hz, gain {manifest.front_end.gain_db:+.1f} dB\n"
         f"  bank of {bank.rows} embeddings chosen from {bank.chosen_from_cells}\n"
-        f"  compares {scales} s with normal sound, and each moment with the seconds around it\n"
+        f"  compares each moment with the seconds around it, {_lasting(scales)}\n"
         f"{_promised(learnt)}\n"
         f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
     )
@@ -113,6 +113,12 @@ def report(path: Path, learnt: Learnt) -> None:
         )
     if manifest.previous_id:
         print(f"  the version before, {manifest.previous_id}, is kept in {path / 'versions'}")
+
+
+def _lasting(scales: str) -> str:
+    if scales:
+        return f"and the last {scales} s with all normal sound"
+    return "and NOTHING with all normal sound: for what lasts, at least 90 s must be learnt"
 
 
 def _promised(learnt: Learnt) -> str:

@@ -36,12 +36,13 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
     Statistics = tuple[FloatArray, FloatArray]  # centre and spread, by row
 
-# 80 ms to 0.7 s against the seconds around; 0.24 s to a minute against all normal sound.
+# 80 ms to 0.7 s against the seconds around; 3 s to a minute against all normal sound.
 RECENT_SCALES = (1, 3, 9)
-NORMAL_SCALES = (LOCAL_COLUMNS, 37, 125, 751)
+NORMAL_SCALES = (37, 125, 751)
 # A long average is steadier than the bank it rests on: another bank, of the same sound, moves it.
 SMALLEST_SHARE_OF_LOCAL = 0.2  # of the local spread
-FEWEST_WINDOWS = 10  # of a longer scale in the held-out sound; with fewer it can't be judged
+FEWEST_WINDOWS = 10  # of a long scale in the held-out sound; with fewer it can't be judged
+LEAST_LASTING_S = 90.0  # of held-out sound: less says nothing about what lasts
 RELEASE = 0.6
 QUIET_COLUMNS = 12  # about a second: alarms nearer than that are one
 UPPER_QUANTILE, UPPER_SIGMAS = 0.95, 1.645  # of a normal distribution
@@ -74,8 +75,7 @@ def learn_thresholds(
     calmed = [_calmed(local, segment) for segment in segments]
     limited = [_limited(local, segment) for segment in calmed]
     departed = [_departed(local, segment) for segment in segments]
-    scales = [local]
-    scales += [
+    scales = [
         _learn_scale(
             calmed if columns > SLOW_COLUMNS else limited,
             columns,
@@ -84,8 +84,8 @@ def learn_thresholds(
             false_alarms_per_day,
             floor,
         )
-        for columns in NORMAL_SCALES[1:]
-        if _windows(segments, columns) >= FEWEST_WINDOWS
+        for columns in NORMAL_SCALES
+        if _windows(segments, columns) >= max(FEWEST_WINDOWS, LEAST_LASTING_S / columns / column_s)
     ]
     scales += [
         _learn_scale(departed, columns, "recent", column_s, false_alarms_per_day)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calibration.thresholds import (
     FEWEST_WINDOWS,
+    LEAST_LASTING_S,
     NORMAL_SCALES,
     RECENT_SCALES,
     Segment,
@@ -117,15 +118,21 @@ def test_a_rarer_false_alarm_needs_stronger_evidence() -> None:
     assert scores == sorted(set(scores), reverse=True)
 
 
-@pytest.mark.parametrize("lengths", [(1,), (1, 1), (1, 300), (14,), (3, 8 * 37)])
+@pytest.mark.parametrize(
+    "lengths", [(1,), (1, 1), (1, 300), (14,), (3, 8 * 37), (1_130,), (600, 600), (100,) * 20]
+)
 def test_a_long_scale_is_judged_only_by_stretches_that_hold_it_often_enough(
     lengths: tuple[int, ...],
 ) -> None:
     thresholds = learn_thresholds([gamma(n, n) for n in lengths], COLUMN_S)
-    long = [n for n in NORMAL_SCALES[1:]
-            if sum(m for m in lengths if m >= n) >= FEWEST_WINDOWS * n]  # fmt: skip
+    held = {n: sum(m for m in lengths if m >= n) for n in NORMAL_SCALES}
+    long = [
+        n
+        for n, columns in held.items()
+        if columns >= FEWEST_WINDOWS * n and columns * COLUMN_S >= LEAST_LASTING_S
+    ]
     normal = [scale.columns for scale in thresholds.scales if scale.against == "normal"]
-    assert normal == [NORMAL_SCALES[0], *long]
+    assert normal == long
     recent = [scale.columns for scale in thresholds.scales if scale.against == "recent"]
     assert recent == list(RECENT_SCALES)
 
@@ -142,7 +149,7 @@ def test_ten_minutes_are_enough_for_a_scale_of_a_minute() -> None:
     segments = [gamma(2 * MINUTE + 15, part, rows=2) for part in range(5)]
     thresholds = learn_thresholds(segments, COLUMN_S)
     assert [scale.columns for scale in thresholds.slow()] == [125, 751]
-    assert [scale.columns for scale in thresholds.fast()] == [3, 37, 1, 3, 9]
+    assert [scale.columns for scale in thresholds.fast()] == [37, 1, 3, 9]
 
 
 def test_a_knock_that_always_came_alike_is_normal() -> None:
