@@ -116,9 +116,9 @@ def report(path: Path, learnt: Learnt) -> None:
 
 
 def _lasting(scales: str) -> str:
-    if scales:
-        return f"and the last {scales} s with all normal sound"
-    return "and NOTHING with all normal sound: for what lasts, at least 90 s must be learnt"
+    if "," in scales:
+        return f"and {scales} s with all normal sound"
+    return "and with all normal sound; weak deviations that last need 90 s to be learnt"
 
 
 def _promised(learnt: Learnt) -> str:

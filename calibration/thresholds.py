@@ -75,7 +75,8 @@ def learn_thresholds(
     calmed = [_calmed(local, segment) for segment in segments]
     limited = [_limited(local, segment) for segment in calmed]
     departed = [_departed(local, segment) for segment in segments]
-    scales = [
+    scales = [local]  # what is loud by itself is left to it by longer scales
+    scales += [
         _learn_scale(
             calmed if columns > SLOW_COLUMNS else limited,
             columns,

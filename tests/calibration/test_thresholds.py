@@ -20,7 +20,7 @@ from calibration.thresholds import (
     learn_thresholds,
 )
 from edge.evidence import ALARM, Evidence, Thresholds
-from edge.scales import Calm
+from edge.scales import LOCAL_COLUMNS, Calm
 
 FloatArray = NDArray[np.float32]
 Samples = NDArray[np.float32] | NDArray[np.float64]
@@ -132,7 +132,7 @@ def test_a_long_scale_is_judged_only_by_stretches_that_hold_it_often_enough(
         if columns >= FEWEST_WINDOWS * n and columns * COLUMN_S >= LEAST_LASTING_S
     ]
     normal = [scale.columns for scale in thresholds.scales if scale.against == "normal"]
-    assert normal == long
+    assert normal == [LOCAL_COLUMNS, *long]
     recent = [scale.columns for scale in thresholds.scales if scale.against == "recent"]
     assert recent == list(RECENT_SCALES)
 
@@ -149,7 +149,7 @@ def test_ten_minutes_are_enough_for_a_scale_of_a_minute() -> None:
     segments = [gamma(2 * MINUTE + 15, part, rows=2) for part in range(5)]
     thresholds = learn_thresholds(segments, COLUMN_S)
     assert [scale.columns for scale in thresholds.slow()] == [125, 751]
-    assert [scale.columns for scale in thresholds.fast()] == [37, 1, 3, 9]
+    assert [scale.columns for scale in thresholds.fast()] == [3, 37, 1, 3, 9]
 
 
 def test_a_knock_that_always_came_alike_is_normal() -> None:
