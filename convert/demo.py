@@ -15,13 +15,14 @@ from calibration.simulator import FAULTS, RATE_HZ, Box, Fault, Machine
 from calibration.survey import survey
 from convert.demo_broker import DemoBroker
 from edge.bundle import open_bundle
+from edge.delivery.listen import EventSubscriber
+from edge.delivery.messages import EventMessage, describe, event_topic
+from edge.delivery.settings import broker_address
 from edge.errors import EarpatchError
-from edge.listen import EventSubscriber
-from edge.messages import EventMessage, describe, event_topic
 from edge.node import run_node
 from edge.progress import track
 from edge.scoring import score_recording
-from edge.settings import broker_address, load_settings
+from edge.settings import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

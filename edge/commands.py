@@ -108,9 +108,9 @@ def _print_verdict(scored: Scored, learnt_s: float) -> None:
 
 
 def _listen(arguments: argparse.Namespace) -> int:
-    from edge.listen import print_events  # noqa: PLC0415
-    from edge.messages import event_topic  # noqa: PLC0415
-    from edge.settings import broker_address, topic_prefix  # noqa: PLC0415
+    from edge.delivery.listen import print_events  # noqa: PLC0415
+    from edge.delivery.messages import event_topic  # noqa: PLC0415
+    from edge.delivery.settings import broker_address, topic_prefix  # noqa: PLC0415
 
     prefix = arguments.topic.removesuffix("/")
     topic = prefix if prefix == "#" else event_topic(topic_prefix(prefix), "+")

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.bundle import Bundle, open_bundle
-from edge.detector import Detector, rules_for
-from edge.embedding import column_s
-from edge.errors import DeliveryError
-from edge.messages import (
+from edge.capture.source import Capture, Source, open_source
+from edge.delivery.messages import (
     CALIBRATION_SCHEMA,
     SCHEMA,
     CalibrationMessage,
     EventMessage,
     describe,
 )
-from edge.mqtt import Publisher
-from edge.outbox import Outbox
-from edge.source import Capture, Source, open_source
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import Publisher
+from edge.detector import Detector, rules_for
+from edge.embedding import column_s
+from edge.errors import DeliveryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from edge.capture.settings import RecordingSource, StdinSource
+from edge.delivery.settings import MqttSettings, broker_address
 from edge.errors import SettingsError
-from edge.messages import printable
 from edge.runtime import RuntimeName
+from edge.section import Name, PathText, Section
+from edge.words import printable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,66 +26,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+\Z", max_length=64)]
-PathText = Annotated[str, Meta(pattern=r"^[^\x00]+\Z", max_length=4_096)]
-Prefix = Annotated[str, Meta(pattern=r"^[^#+/\x00-\x1f]+(/[^#+/\x00-\x1f]+)*\Z", max_length=512)]
-Rate = Annotated[int, Meta(ge=4_000, le=384_000)]
 
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Unknown keys are errors in every section."""
-
-
-class NodeSettings(_Section, frozen=True):
+class NodeSettings(Section, frozen=True):
     """[node]."""
 
     id: Name  # letters, digits, '.', '_' and '-': it becomes a level of the MQTT topic
     state_dir: PathText = "/var/lib/earpatch"  # events wait here until the broker has them
 
 
-class BundleSettings(_Section, frozen=True):
+class BundleSettings(Section, frozen=True):
     """[bundle]."""
 
     path: PathText
     runtime: RuntimeName = "auto"
 
 
-class RecordingSource(_Section, frozen=True, tag="file", tag_field="kind"):
-    """[source] kind = "file": a recording, at real speed or as fast as it goes."""
-
-    path: PathText
-    realtime: bool = False
-
-
-class StdinSource(_Section, frozen=True, tag="stdin", tag_field="kind"):
-    """[source] kind = "stdin": raw interleaved PCM, as `arecord -t raw` writes it."""
-
-    rate_hz: Rate
-    channels: Annotated[int, Meta(ge=1, le=64)] = 1
-    encoding: Literal["s16le", "s32le", "f32le"] = "s16le"
-
-
-class MqttSettings(_Section, frozen=True):
-    """[mqtt]."""
-
-    url: Annotated[str, Meta(max_length=512)] = "mqtt://127.0.0.1:1883"
-    topic_prefix: Prefix = "earpatch"
-    drain_s: Annotated[float, Meta(ge=0, le=3600)] = 10.0  # wait for the broker when sound ends
-
-    @property
-    def address(self) -> BrokerAddress:
-        """Host and port of `url`."""
-        return broker_address(self.url)
-
-
-class EventSettings(_Section, frozen=True):
+class EventSettings(Section, frozen=True):
     """[events]: how long something must last to be an event, and be over to end it."""
 
     on_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.0
     off_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.32
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """A whole configuration file."""
 
     node: NodeSettings
@@ -91,57 +56,6 @@ class Settings(_Section, frozen=True):
     source: RecordingSource | StdinSource
     mqtt: MqttSettings = MqttSettings()
     events: EventSettings = EventSettings()
-
-
-class BrokerAddress(msgspec.Struct, frozen=True):
-    """Where the broker listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt://{host}:{self.port}"
-
-
-DEFAULT_MQTT_PORT = 1883
-
-
-def broker_address(url: str) -> BrokerAddress:
-    """Host and port of an `mqtt://` URL.
-
-    Raises:
-        SettingsError: another scheme, no possible host, a port out of range, or a password, which
-            is not repeated.
-    """
-    example = "write it like mqtt://192.168.1.10:1883"
-    if "@" in url:
-        raise SettingsError(f"mqtt.url can't hold a user name or a password yet; {example}")
-    try:
-        parts = urlsplit(url)
-        port = DEFAULT_MQTT_PORT if parts.port is None else parts.port
-        host = parts.hostname or ""
-        host.encode("idna")
-    except (ValueError, UnicodeError) as error:
-        raise SettingsError(f"mqtt.url {url!r}: {error}; {example}") from None
-    more = parts.path not in {"", "/"} or parts.query or parts.fragment
-    if parts.scheme != "mqtt" or not host.strip(".") or port == 0 or more or " " in host:
-        raise SettingsError(f"mqtt.url {url!r}: not a broker's address; {example}")
-    return BrokerAddress(host, port)
-
-
-def topic_prefix(text: str) -> str:
-    """A topic prefix from a command line.
-
-    Raises:
-        SettingsError: empty, too long, or with wildcards.
-    """
-    try:
-        return msgspec.convert(text, Prefix)
-    except msgspec.ValidationError:
-        raise SettingsError(
-            f"topic {text!r}: not a prefix like site/area/line (no '#', no '+', no empty level)"
-        ) from None
 
 
 def load_settings(path: Path) -> Settings:

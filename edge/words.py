@@ -87,3 +87,8 @@ def spoken_rate(per_day: float) -> str:
     if days < YEAR_DAYS:
         return f"once in {days:.0f} days"
     return f"once in {days / YEAR_DAYS:,.0f} years"
+
+
+def printable(text: str) -> str:
+    """Text from the network without what would steer a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -15,7 +15,7 @@ from matplotlib import image
 from calibration.simulator import Box
 from convert.demo import _compare
 from edge.bundle import open_bundle
-from edge.messages import SCHEMA, EventMessage
+from edge.delivery.messages import SCHEMA, EventMessage
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,15 @@ import pytest
 import soundfile
 
 from edge.bundle import open_bundle
+from edge.delivery.messages import SCHEMA, EventMessage
+from edge.delivery.outbox import FILE_NAME, Outbox
 from edge.errors import DeliveryError, EarpatchError, RecordingError
 from edge.events import Event
-from edge.messages import SCHEMA, EventMessage
 from edge.node import run_node
-from edge.outbox import FILE_NAME, Outbox
 from edge.scoring import score_recording
 from edge.settings import load_settings
 from tests.conftest import Broker, Site, free_port, run_mosquitto
-from tests.edge.test_listen import DEADLINE_S, Subscriber, retained, wait_until
+from tests.edge.delivery.test_listen import DEADLINE_S, Subscriber, retained, wait_until
 
 TOPIC, AVAILABILITY = "site/area/pump-3/event", "site/area/pump-3/availability"
 COMMAND = [sys.executable, "-m", "convert.main", "run", "--config"]

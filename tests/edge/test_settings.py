@@ -9,14 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.capture.settings import RecordingSource, StdinSource
+from edge.delivery.settings import BrokerAddress, broker_address
 from edge.errors import SettingsError
-from edge.settings import (
-    BrokerAddress,
-    RecordingSource,
-    StdinSource,
-    broker_address,
-    load_settings,
-)
+from edge.settings import load_settings
 
 EXAMPLE = """\
 [node]

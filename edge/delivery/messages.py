@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from edge.words import printable
+
 SCHEMA, CALIBRATION_SCHEMA = "earpatch.event/2", "earpatch.calibration/1"
 ONLINE, OFFLINE = b"online", b"offline"
 EVENT_SUFFIX = "/event"
@@ -69,8 +71,3 @@ def describe(event: EventMessage, clock: str) -> str:
         f"{clock} {printable(event.node)}  {event.start_s:.1f}-{event.end_s:.1f} s, "
         f"score {event.score:.2f}: {printable(event.summary)}"
     )
-
-
-def printable(text: str) -> str:
-    """Text from the network without what would steer a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

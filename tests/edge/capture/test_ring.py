@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
-from edge.ring import SampleRing
+from edge.capture.ring import SampleRing
 
 FloatArray = NDArray[np.float32]
 DEADLINE_S = 10.0

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from edge.capture.ring import SampleRing
+from edge.capture.settings import RecordingSource, StdinSource
 from edge.errors import EarpatchError, RecordingError
 from edge.recording import MAX_SAMPLE, read_blocks, recording_info
-from edge.ring import SampleRing
-from edge.settings import RecordingSource, StdinSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,11 +18,17 @@ from typing import TYPE_CHECKING, Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.messages import OFFLINE, ONLINE, availability_topic, calibration_topic, event_topic
+from edge.delivery.messages import (
+    OFFLINE,
+    ONLINE,
+    availability_topic,
+    calibration_topic,
+    event_topic,
+)
 
 if TYPE_CHECKING:
-    from edge.outbox import Outbox
-    from edge.settings import BrokerAddress, MqttSettings
+    from edge.delivery.outbox import Outbox
+    from edge.delivery.settings import BrokerAddress, MqttSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.delivery.listen import EventSubscriber, print_events
+from edge.delivery.messages import SCHEMA, EventMessage
+from edge.delivery.settings import BrokerAddress
 from edge.errors import DeliveryError, EarpatchError
-from edge.listen import EventSubscriber, print_events
-from edge.messages import SCHEMA, EventMessage
-from edge.settings import BrokerAddress
 from tests.conftest import Broker, free_port
 
 DEADLINE_S = 30.0

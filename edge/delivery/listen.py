@@ -12,15 +12,16 @@ import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.delivery.messages import EVENT_SUFFIX, EventMessage, describe
+from edge.delivery.publisher import KEEPALIVE_S, reason_unreachable
 from edge.errors import DeliveryError
-from edge.messages import EVENT_SUFFIX, EventMessage, describe, printable
-from edge.mqtt import KEEPALIVE_S, reason_unreachable
+from edge.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from edge.settings import BrokerAddress
+    from edge.delivery.settings import BrokerAddress
 
 CONNECT_TIMEOUT_S = 10.0
 WAIT_S = 0.2

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge import source as source_module
+from edge.capture import source as source_module
+from edge.capture.settings import RecordingSource, StdinSource
+from edge.capture.source import Capture, PcmReader, RecordingPlayer, open_source
 from edge.errors import RecordingError, SettingsError
-from edge.settings import RecordingSource, StdinSource
-from edge.source import Capture, PcmReader, RecordingPlayer, open_source
 
 FloatArray = NDArray[np.float32]
 Encoding = Literal["s16le", "s32le", "f32le"]

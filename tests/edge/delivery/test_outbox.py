@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge import outbox as outbox_module
+from edge.delivery import outbox as outbox_module
+from edge.delivery.outbox import FILE_NAME, Outbox
 from edge.errors import EarpatchError
-from edge.outbox import FILE_NAME, Outbox
 
 CHILD_S = 30.0
 
@@ -113,7 +113,7 @@ def test_a_number_is_not_used_again_after_everything_was_deleted_and_a_restart(
 PUT_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from edge.outbox import Outbox
+from edge.delivery.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]))
 while True:
     print(outbox.put(b"%d" % outbox.next_sequence()), flush=True)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from edge import mqtt as mqtt_module
-from edge.mqtt import MAX_IN_FLIGHT, Publisher, reason_unreachable
-from edge.outbox import Outbox
-from edge.settings import BrokerAddress, MqttSettings
+from edge.delivery import publisher as mqtt_module
+from edge.delivery.outbox import Outbox
+from edge.delivery.publisher import MAX_IN_FLIGHT, Publisher, reason_unreachable
+from edge.delivery.settings import BrokerAddress, MqttSettings
 from tests.conftest import Broker, free_port, run_mosquitto
-from tests.edge.test_listen import DEADLINE_S, Subscriber, retained, wait_until
+from tests.edge.delivery.test_listen import DEADLINE_S, Subscriber, retained, wait_until
 
 EVENTS, AVAILABILITY = "site/pump-3/event", "site/pump-3/availability"
 
@@ -283,8 +283,8 @@ def test_availability_is_retained_online_and_offline_after_a_clean_stop(
 PUBLISH_UNTIL_KILLED = """
 import sys, time
 from pathlib import Path
-from edge.mqtt import Publisher
-from edge.outbox import Outbox
+from edge.delivery.publisher import Publisher
+from edge.delivery.outbox import Outbox
 from edge.settings import MqttSettings
 outbox = Outbox(Path(sys.argv[1]))
 Publisher(MqttSettings(url=sys.argv[2], topic_prefix="site"), "pump-3", outbox).start()

@@ -1,0 +1,1 @@
+"""Sound in: where it comes from, and whether it is worth hearing."""

@@ -1,0 +1,1 @@
+"""Events out: what is said, kept until it has arrived, and how it travels."""
