@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.capture.level import Loud
 
 SHORT_S = 0.4
 NARROW_OCTAVES, BROAD_OCTAVES = 0.8, 2.5
@@ -87,6 +91,13 @@ def spoken_rate(per_day: float) -> str:
     if days < YEAR_DAYS:
         return f"once in {days:.0f} days"
     return f"once in {days / YEAR_DAYS:,.0f} years"
+
+
+def level_summary(loud: Loud) -> str:
+    """A level rule that was met, in one line."""
+    band = f"{loud.low_hz / 1000:.1f}-{loud.high_hz / 1000:.1f} kHz"
+    lasting = f"for {loud.end_s - loud.start_s:.1f} s ({loud.level_dbfs:.1f} dBFS)"
+    return f"louder than {loud.rule.above_dbfs:g} dBFS at {band} {lasting}, rule {loud.rule.name}"
 
 
 def printable(text: str) -> str:

@@ -22,7 +22,6 @@ from edge.delivery.messages import (
     OFFLINE,
     ONLINE,
     availability_topic,
-    calibration_topic,
     event_topic,
 )
 
@@ -62,8 +61,7 @@ class Publisher:
         self._sent_up_to = 0
         self._greeting: int | None = None
         self._complaint = _Complaint()
-        self._calibration = calibration_topic(settings.topic_prefix, node)
-        self._state: bytes | None = None
+        self._retained: dict[str, bytes] = {}
         self._client = self._make_client(node)
 
     @property
@@ -76,11 +74,11 @@ class Publisher:
         self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
         self._client.loop_start()
 
-    def tell_calibration(self, payload: bytes) -> None:
-        """Say, retained, whether the calibration still fits; said again on every connection."""
-        self._state = payload
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Say, retained, how something stands; said again on every connection."""
+        self._retained[topic] = payload
         if self._connected.is_set():
-            self._client.publish(self._calibration, payload, qos=1, retain=True)
+            self._client.publish(topic, payload, qos=1, retain=True)
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never blocks."""
@@ -142,8 +140,8 @@ class Publisher:
         if reason.is_failure:
             self._complaint.say(f"{self._address} refuses the connection: {reason}")
             return
-        if self._state is not None:
-            client.publish(self._calibration, self._state, qos=1, retain=True)
+        for topic, payload in list(self._retained.items()):
+            client.publish(topic, payload, qos=1, retain=True)
         # Events may be sent when this is acknowledged: by then paho has sent again what was in
         # flight before, and nothing newer overtakes it.
         self._greeting = client.publish(self._availability, ONLINE, qos=1, retain=True).mid

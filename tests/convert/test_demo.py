@@ -56,7 +56,8 @@ def test_a_folder_that_can_not_be_made_is_one_clear_error(tmp_path: Path) -> Non
 
 def event(start_s: float, end_s: float, low_hz: float, high_hz: float) -> EventMessage:
     return EventMessage(
-        schema=SCHEMA, node="n", sequence=1, reported_utc=datetime.now(timezone.utc), source="s",
+        schema=SCHEMA, node="n", sequence=1, reported_utc=datetime.now(timezone.utc),
+        input="main", source="s", data_gap=False,
         start_s=start_s, end_s=end_s, low_hz=low_hz, high_hz=high_hz, peak_s=start_s,
         peak_hz=low_hz, score=2.0, scale_s=0.24, excess_db=9.0, contrast_db=9.0,
         nearest_recording="0.wav", nearest_s=0.0, false_alarms_per_day=0.1,
