@@ -82,6 +82,7 @@ def learn(
     limits: BankLimits = BankLimits(),
     *,
     false_alarms_per_day: float = 1.0,
+    microphone: str = "",
 ) -> Learnt:
     """Choose a bank, measure thresholds, and write the next version of the bundle at `path`.
 
@@ -148,6 +149,7 @@ def learn(
         bands_db=hold_out.bands_db,
         runtime=source.backbone.runtime,
         recordings=heard.provenance,
+        microphone=microphone,
         files={BACKBONE_FILE: digest(source.model), BANK_FILE: digest(bank_model)},
     ).with_id()
     _save(path, f"{created:%Y%m%dT%H%M%SZ}", manifest, source.model, bank_model)

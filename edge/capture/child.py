@@ -9,7 +9,7 @@ import select
 import subprocess
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,6 +43,7 @@ class Told(msgspec.Struct, frozen=True):
     failed: str | None = None
     reason: str = ""
     overflow_at: int | None = None  # frames before it
+    devices: list[dict[str, Any]] | None = None
 
 
 class Heard(msgspec.Struct, frozen=True):

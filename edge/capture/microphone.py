@@ -103,7 +103,7 @@ class Microphone:
         while not stop.is_set():
             yield self._outage(state, "opening")
             heard_before = self.openings
-            failure = yield from self._session(stop)
+            failure = yield from self._session(state, stop)
             if stop.is_set():
                 return
             state = "recovering" if failure.state == "stalled" else failure.state
@@ -113,7 +113,9 @@ class Microphone:
             yield from self._pause(pause_s, failure, stop)
             pause_s = min(2 * pause_s, self._liveness.retry_most_s)
 
-    def _session(self, stop: threading.Event) -> Generator[Block | Outage, None, _Failure]:
+    def _session(
+        self, state: State, stop: threading.Event
+    ) -> Generator[Block | Outage, None, _Failure]:
         """One child from its start to its end; returns why it ended."""
         try:
             plan = self._plan()
@@ -124,7 +126,7 @@ class Microphone:
         except OSError as error:
             return _Failure("recovering", f"{plan.command[0]}: {error.strerror}")
         try:
-            opened = yield from self._open(child, plan, stop)
+            opened = yield from self._open(child, plan, state, stop)
             if isinstance(opened, _Failure):
                 return opened
             self._note(opened, plan)
@@ -167,11 +169,10 @@ class Microphone:
         return _Plan(command, "s16le", card, Opened(device, rate_hz, channels))
 
     def _open(
-        self, child: RecordingChild, plan: _Plan, stop: threading.Event
+        self, child: RecordingChild, plan: _Plan, state: State, stop: threading.Event
     ) -> Generator[Outage, None, Opened | _Failure]:
-        """Wait until the child records."""
+        """Wait until the child records; until then the state is what it was."""
         deadline = self._clock() + self._liveness.open_within_s
-        state: State = "recovering" if self.openings else "starting"
         while not stop.is_set():
             heard = child.wait(TICK_S)
             for told in heard.told:
