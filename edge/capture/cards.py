@@ -100,8 +100,8 @@ def list_cards(root: Path = Path("/")) -> list[Card]:
     Args:
         root: folder that holds `proc` and `sys`.
     """
-    listing = _read(root / "proc/asound/cards") or ""
-    capture, playback = _pcm_devices(_read(root / "proc/asound/pcm") or "")
+    listing = read_kernel_file(root / "proc/asound/cards") or ""
+    capture, playback = _pcm_devices(read_kernel_file(root / "proc/asound/pcm") or "")
     cards = []
     for index, words in _entries(listing):
         usb = _usb_place(root, index)
@@ -135,6 +135,14 @@ def alsa_name(card: Card, device: int | None = None) -> str:
 def first_capture_device(card: Card) -> int:
     """The number of the first device that captures; 0 if none does."""
     return min(card.capture_devices, default=0)
+
+
+def read_kernel_file(path: Path) -> str | None:
+    """A small file of the kernel's, or None: cards and processes vanish while looked at."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
 
 
 def _entries(listing: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -189,13 +197,5 @@ def _vendor_product(root: Path, index: int, usb: UsbPlace | None) -> str | None:
 
 
 def _read_word(path: Path) -> str | None:
-    text = _read(path)
+    text = read_kernel_file(path)
     return printable(text.strip()) or None if text else None
-
-
-def _read(path: Path) -> str | None:
-    """A small file of the kernel's, or None: cards vanish while they are looked at."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None

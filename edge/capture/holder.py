@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.capture.cards import first_capture_device
+from edge.capture.cards import first_capture_device, read_kernel_file
 from edge.words import printable
 
 if TYPE_CHECKING:
@@ -41,14 +41,15 @@ def _substreams(folder: Path) -> Iterator[str]:
     except OSError:
         return
     for name in names:
-        yield _read(folder / name / "status")
+        yield read_kernel_file(folder / name / "status") or ""
 
 
 def _process(thread_id: int, root: Path) -> str:
     if thread_id == 0:
         return "a process outside this container"
-    process_id = _field("Tgid", _read(root / f"proc/{thread_id}/status")) or str(thread_id)
-    status = _read(root / f"proc/{process_id}/status")
+    thread = read_kernel_file(root / f"proc/{thread_id}/status")
+    process_id = _field("Tgid", thread) or str(thread_id)
+    status = read_kernel_file(root / f"proc/{process_id}/status")
     name, state = _field("Name", status), _field("State", status)
     notes = [f"process {process_id}"]
     if process_id == str(os.getpid()):
@@ -58,14 +59,6 @@ def _process(thread_id: int, root: Path) -> str:
     return f"{name} ({', '.join(notes)})" if name else " ".join(notes)
 
 
-def _field(name: str, status: str) -> str:
-    found = re.search(rf"^{name}:[ \t]*(.*)$", status, re.MULTILINE)
+def _field(name: str, status: str | None) -> str:
+    found = re.search(rf"^{name}:[ \t]*(.*)$", status or "", re.MULTILINE)
     return printable(found[1]) if found else ""
-
-
-def _read(path: Path) -> str:
-    """A file of the kernel's; empty if it may not be read or is gone."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

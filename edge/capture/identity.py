@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from edge.errors import MicrophoneAbsentError, MicrophoneAmbiguousError, SettingsError
+from edge.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,12 +74,13 @@ def parse_identity(text: str) -> Identity:
     for kind, (form, what, example) in _FORMS.items():
         if colon and prefix.lower() == kind:
             if not form.fullmatch(value):
-                raise SettingsError(f'device = "{text}": not {what}; write it like {example}')
+                said = f'device = "{printable(text)}": not {what}; write it like {example}'
+                raise SettingsError(said)
             return Identity(kind, _lower_model(value) if kind == "usb" else value)
     if _NUMBERED.fullmatch(text):
         raise SettingsError(
-            f'device = "{text}": the numbers of sound cards change from boot to boot; write '
-            "port:1-1.2, usb:0d8c:0014, card:Device or a part of the name"
+            f'device = "{printable(text)}": the numbers of sound cards change from boot to boot; '
+            "write port:1-1.2, usb:0d8c:0014, card:Device or a part of the name"
         )
     return Identity("name", text)
 
@@ -99,7 +101,7 @@ def resolve(identity: Identity, cards: Sequence[Card]) -> Card:
         fitting += _twins(fitting[0], cards)
     if len(fitting) > 1:
         raise MicrophoneAmbiguousError(
-            f"{_sought(identity)} fits {len(fitting)} microphones, write one of their port: texts: "
+            f"{_sought(identity)} fits {len(fitting)} microphones; say which, best by port: "
             + "; ".join(card.describe() for card in fitting)
         )
     return fitting[0]
@@ -164,7 +166,7 @@ def _lower_model(value: str) -> str:
 
 
 def _sought(identity: Identity) -> str:
-    return f'device = "{identity}"'
+    return f'device = "{printable(str(identity))}"'
 
 
 def _absent(identity: Identity, cards: Sequence[Card]) -> str:

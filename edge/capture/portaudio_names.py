@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PortAudioDevice = tuple[int, str, int]  # index, name, largest number of input channels
 
 # pa_linux_alsa.c: card's name, device's name, (hw:card,device); some builds add the subdevice.
-_HARDWARE = re.compile(r"\((?:plug)?hw:(\d+),(\d+)(?:,\d+)?\)(?: \{.*\})?")
+_HARDWARE = re.compile(r"\((?:plug)?hw:(\d+),(\d+)(?:,\d+)?\)(?: \{.*\})?\Z")
 
 
 def portaudio_device(card: Card, devices: Iterable[PortAudioDevice]) -> int | None:
@@ -37,7 +37,7 @@ def portaudio_device(card: Card, devices: Iterable[PortAudioDevice]) -> int | No
 def portaudio_matches(name: str, card: Card) -> bool:
     """Whether PortAudio's name of a device means an input of this card, as it is numbered now."""
     card_name = _ascii(f"{card.name}: ")
-    tail = re.search(_HARDWARE.pattern + r"\Z", name)
+    tail = _HARDWARE.search(name)
     if tail is None or not _ascii(name).startswith(card_name):
         return False
     return int(tail[1]) == card.index and int(tail[2]) in card.capture_devices
