@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from edge.capture.level import Loud
     from edge.capture.settings import LivenessSettings
     from edge.capture.sound import Block, Source
+    from edge.delivery.messages import CalibrationState
     from edge.events import Event
     from edge.settings import EventSettings, InputSettings
 
 BESIDE_GAP_S = 0.5  # an event that near to a hole may have lost a part to it
 LOAD_WINDOW_S = 60.0
+AGEING = (
+    "sound has moved away from what was learnt; lasting deviations are told once an hour. "
+    "While the machine is well, calibrate anew"
+)
+STALE = "made with the microphone {made_with}, and this is {now}; calibrate anew with this one"
 
 
 class Found(NamedTuple):
@@ -35,6 +41,13 @@ class Found(NamedTuple):
 
     event: Event
     data_gap: bool  # whether sound is missing beside it, so that it may have been longer
+
+
+class CalibrationStatus(NamedTuple):
+    """Whether an input's calibration still holds, and if not, what to do."""
+
+    state: CalibrationState
+    reason: str
 
 
 class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +84,7 @@ class Input:
         self._drift = Drift(manifest.thresholds.tail, self._column_s)
         self._stretch: _Stretch | None = None
         self._end_s: float | None = None  # of what was read last
+        self._sounding: float | None = None
         self._gaps, self._gaps_s, self._scored_s = 0, 0.0, 0.0
         self._load = _Load()
 
@@ -83,15 +97,12 @@ class Input:
         self.capture.__exit__(*exception)
 
     @property
-    def ageing(self) -> bool:
-        """Whether normal sound has departed from what calibration heard."""
-        return self._drift.ageing
-
-    @property
-    def stale(self) -> str | None:
-        """What microphone the calibration was made with, if it wasn't this one."""
+    def calibration(self) -> CalibrationStatus:
+        """Whether what was learnt still holds."""
         made_with, now = self.bundle.manifest.microphone, getattr(self.source, "identity", None)
-        return made_with if made_with and now and made_with != now else None
+        if made_with and now and made_with != now:
+            return CalibrationStatus("stale", STALE.format(made_with=made_with, now=now))
+        return CalibrationStatus("ageing", AGEING) if self._drift.ageing else CURRENT
 
     @property
     def status(self) -> InputStatus:
@@ -130,10 +141,16 @@ class Input:
         assert self._stretch is not None  # noqa: S101  (`_begin` has just made one)
         began = time.monotonic()
         found += self._stretch.push(block)
+        self._note_evidence(self._stretch.largest)
         self._load.add(time.monotonic() - began, block.duration_s)
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found
+
+    def take_sounding(self) -> float | None:
+        """The largest score since the last call, if it was above the release level."""
+        score, self._sounding = self._sounding, None
+        return score
 
     def take_loud(self) -> list[Loud]:
         """What the level rules have found since the last call."""
@@ -143,6 +160,10 @@ class Input:
         """Close what is open: no more will be scored."""
         stretch, self._stretch = self._stretch, None
         return stretch.finish(by_gap=False) if stretch else []
+
+    def _note_evidence(self, largest: float) -> None:
+        if largest >= self.bundle.manifest.thresholds.release:
+            self._sounding = max(largest, self._sounding or 0.0)
 
     def _begin(self, block: Block) -> list[Found]:
         """A stretch of sound begins; the one before it ends."""
@@ -167,18 +188,25 @@ class Input:
         return stretch.finish(by_gap=self.status.state != "ended")
 
 
+CURRENT = CalibrationStatus("current", "")
+
+
 class _Stretch:
     """Sound without a hole, and its detector."""
 
     def __init__(self, detector: Detector, first: Block, *, after_gap: bool) -> None:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
+        self.largest = 0.0  # evidence of the last block
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
     def push(self, block: Block) -> list[Found]:
         self._at_s = block.at_s - self._samples / self.rate_hz
         self._samples += len(block.samples)
-        return self._found(self._detector.push(block.samples).events, end_s=None)
+        findings = self._detector.push(block.samples)
+        evidence = findings.fast.evidence
+        self.largest = float(evidence.max()) if evidence.size else 0.0
+        return self._found(findings.events, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
         end_s = self._samples / self.rate_hz if by_gap else None

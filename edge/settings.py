@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from edge.alarms.settings import AlarmSettings
 from edge.capture.identity import parse_identity
 from edge.capture.settings import (
     LevelRule,
@@ -18,8 +19,10 @@ from edge.capture.settings import (
     RecordingSource,
     StdinSource,
 )
+from edge.delivery.records import OutboxLimits
 from edge.delivery.settings import MqttSettings, broker_address
 from edge.errors import SettingsError
+from edge.remote import CommandSettings
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
 from edge.words import printable
@@ -79,6 +82,9 @@ class Settings(Section, frozen=True):
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     events: EventSettings = EventSettings()
+    alarm: AlarmSettings = AlarmSettings()
+    commands: CommandSettings = CommandSettings()
+    outbox: OutboxLimits = OutboxLimits()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
         """The inputs, however they were written.
@@ -202,6 +208,9 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "mqtt": MqttSettings,
         "events": EventSettings,
         "liveness": LivenessSettings,
+        "alarm": AlarmSettings,
+        "commands": CommandSettings,
+        "outbox": OutboxLimits,
         "level": LevelRule,
         "inputs": InputSettings,
         "source": sources.get(kind, RecordingSource),

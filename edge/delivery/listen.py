@@ -12,14 +12,14 @@ import msgspec
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge.delivery.messages import EVENT_SUFFIX, EventMessage, describe
+from edge.delivery import topics
+from edge.delivery.messages import CloudEvent, describe
 from edge.delivery.publisher import KEEPALIVE_S, reason_unreachable
 from edge.errors import DeliveryError
 from edge.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from edge.delivery.settings import BrokerAddress
 
@@ -65,7 +65,7 @@ class EventSubscriber:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def events(self, stop: Callable[[], bool]) -> Iterator[EventMessage | str]:
+    def events(self, stop: Callable[[], bool]) -> Iterator[CloudEvent | str]:
         """Events as they come; a text in place of one that can't be read."""
         while not stop():
             try:
@@ -104,23 +104,18 @@ class EventSubscriber:
             self._subscribed.set()
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        if message.topic.endswith(EVENT_SUFFIX):
+        if message.topic.endswith(f"/{topics.EVENT}"):
             self._messages.put(bytes(message.payload))
 
 
-def _decode(payload: bytes) -> EventMessage | str:
+def _decode(payload: bytes) -> CloudEvent | str:
     """Anybody may publish anything."""
     try:
-        event = msgspec.json.decode(payload, type=EventMessage)
-        local_clock(event.reported_utc)
+        event: CloudEvent = msgspec.json.decode(payload, type=CloudEvent)
+        describe(event)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         return printable(f"a message that is not an event ({error}): {payload[:60]!r}")
     return event
-
-
-def local_clock(moment: datetime) -> str:
-    """The time of day, here."""
-    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def print_events(
@@ -140,5 +135,5 @@ def print_events(
                 print(event, flush=True)
                 continue
             received += 1
-            print(describe(event, local_clock(event.reported_utc)), flush=True)
+            print(describe(event), flush=True)
     return received
