@@ -17,7 +17,6 @@ from convert.demo_broker import DemoBroker
 from edge.bundle import open_bundle
 from edge.delivery.listen import EventSubscriber
 from edge.delivery.messages import EventMessage, describe, event_topic
-from edge.delivery.settings import broker_address
 from edge.errors import EarpatchError
 from edge.node import run_node
 from edge.progress import track
@@ -129,7 +128,7 @@ def _run_with_subscriber(settings: Settings) -> list[EventMessage]:
     def finished() -> bool:
         return late.is_set() or (bool(expected) and len(received) >= expected[0])
 
-    with EventSubscriber(broker_address(settings.mqtt.url), event_topic(PREFIX, "+")) as subscriber:
+    with EventSubscriber(settings.mqtt, event_topic(PREFIX, "+")) as subscriber:
         expected.append(run_node(settings))
         timer = threading.Timer(SUBSCRIBER_WAIT_S, late.set)
         timer.start()

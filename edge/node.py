@@ -23,6 +23,8 @@ from edge.delivery.messages import (
 )
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
+from edge.delivery.records import Outgoing
+from edge.delivery.ulid import UlidSource
 from edge.detector import Detector, rules_for
 from edge.embedding import column_s
 from edge.errors import DeliveryError
@@ -61,7 +63,8 @@ class Node:
         seconds = column_s(bundle.manifest.front_end, bundle.manifest.backbone)
         rules = rules_for(settings.events.on_delay_s, settings.events.off_delay_s, seconds)
         self._detector = Detector(bundle, rate_hz=source.rate_hz, rules=rules)
-        self._outbox = Outbox(Path(settings.node.state_dir))
+        self._outbox = Outbox(Path(settings.node.state_dir), settings.outbox)
+        self._ulid = UlidSource()
         self._ageing = False
         self._publisher = Publisher(settings.mqtt, settings.node.id, self._outbox)
         log.info(
@@ -105,7 +108,7 @@ class Node:
         for event in findings.events:
             now = datetime.now(timezone.utc)
             message = self._message(event, now)
-            self._outbox.put(msgspec.json.encode(message))
+            self._outbox.put(Outgoing(id=self._ulid(), payload=msgspec.json.encode(message)))
             log.warning("%s", describe(message, f"{now.astimezone():%H:%M:%S}"))
         return len(findings.events)
 

@@ -11,7 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from edge.capture.settings import RecordingSource, StdinSource
-from edge.delivery.settings import MqttSettings, broker_address
+from edge.delivery.records import OutboxLimits
+from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
@@ -55,6 +56,7 @@ class Settings(Section, frozen=True):
     bundle: BundleSettings
     source: RecordingSource | StdinSource
     mqtt: MqttSettings = MqttSettings()
+    outbox: OutboxLimits = OutboxLimits()
     events: EventSettings = EventSettings()
 
 
@@ -77,7 +79,7 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {_one_line(error)}") from None
     try:
         settings = msgspec.convert(raw, Settings)
-        broker_address(settings.mqtt.url)
+        check_broker(settings.mqtt)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {printable(_explain(str(error), raw))}") from None
     except SettingsError as error:
@@ -99,6 +101,7 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
         node=replace(settings.node, state_dir=str(base / settings.node.state_dir)),
         bundle=replace(settings.bundle, path=str(base / settings.bundle.path)),
         source=source,
+        mqtt=with_absolute_paths(settings.mqtt, base),
     )
 
 
@@ -128,6 +131,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "node": NodeSettings,
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
+        "outbox": OutboxLimits,
         "events": EventSettings,
         "source": sources.get(kind, RecordingSource),
     }
