@@ -53,6 +53,7 @@ realtime = false
 [mqtt]
 url = "{url}"
 topic_prefix = "{prefix}"
+protocol = "3.1.1"
 """
 
 

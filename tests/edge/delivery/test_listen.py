@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.listen import EventSubscriber, print_events
 from edge.delivery.messages import SCHEMA, EventMessage
-from edge.delivery.settings import BrokerAddress
+from edge.delivery.settings import BrokerSettings
 from edge.errors import DeliveryError, EarpatchError
 from tests.conftest import Broker, free_port
 
@@ -92,8 +92,8 @@ def event(sequence: int = 1, **changes: object) -> bytes:
     return msgspec.json.encode(msgspec.to_builtins(message) | changes)
 
 
-def address(port: int) -> BrokerAddress:
-    return BrokerAddress("127.0.0.1", port)
+def address(port: int) -> BrokerSettings:
+    return BrokerSettings(url=f"mqtt://127.0.0.1:{port}")
 
 
 @contextmanager
@@ -226,7 +226,8 @@ def test_a_broker_that_is_down_is_a_delivery_error_with_the_reason() -> None:
     with pytest.raises(DeliveryError) as raised:
         print_events(address(port), TOPIC, count=1, seconds=None)
     assert str(raised.value) == (
-        f"mqtt://127.0.0.1:{port}: connection refused; is the broker running there?"
+        f"mqtt://127.0.0.1:{port} can't be reached: "
+        "connection refused; is the broker running there?"
     )
 
 
