@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 5.0
 MAX_TOPIC_BYTES = 65_535
+LINES = 3  # of one kind in five minutes: a link that comes and goes doesn't fill the log
 PROTOCOLS = {"5": (paho.MQTTv5,), "3.1.1": (paho.MQTTv311,), "auto": (paho.MQTTv5, paho.MQTTv311)}
 
 
@@ -77,7 +78,7 @@ class Connection:
         self._protocols = list(PROTOCOLS[settings.protocol])
         self._backoff = Backoff(limits or BackoffLimits())
         self._trouble: Trouble | None = None
-        self._complaints = QuietLog(log)
+        self._complaints = QuietLog(log, burst=LINES)
         self._session: Session | None = None
         self._retained: dict[str, Retained] = {}
         self._handlers: dict[str, Handler] = {}
@@ -158,9 +159,9 @@ class Connection:
             if self._stop.is_set():
                 return
             lasted_s = session.ended_s - session.ready_s if session.ready_s else 0.0
-            self._complain(session.ended)
             if self._fall_back(session):
                 continue
+            self._complain(session.ended)
             considerate = session.ended is not None and session.ended.considerate
             self._stop.wait(self._backoff.after(lasted_s, considerate=considerate))
 
@@ -168,9 +169,8 @@ class Connection:
         """Whether to try the other version of MQTT at once."""
         if session.accepted or len(self._protocols) == 1:
             return False
-        closed = session.ended is not None and session.ended.kind is Kind.PROTOCOL
-        if not (session.unsupported_version or closed):
-            return False
+        if session.ended is None or session.ended.kind not in {Kind.PROTOCOL, Kind.TIMEOUT}:
+            return False  # the version isn't what it fails for
         self._protocols.reverse()
         return bool(session.protocol == paho.MQTTv5)
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_IN_FLIGHT = 20
 KEPT_FOR_LIVE = 5  # of these, so that a live event doesn't wait for the backlog's PUBACKs
+KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count there, too
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
@@ -216,7 +217,7 @@ class Publisher:
                 flying = self._in_flight.sequences
 
     def _has_room(self, session: Session, *, backlog: bool) -> bool:
-        window = min(MAX_IN_FLIGHT, max(1, session.receive_maximum - 1))
+        window = min(MAX_IN_FLIGHT, max(1, session.receive_maximum - KEPT_FOR_STATES))
         if not backlog:
             return len(self._in_flight) < window
         if len(self._in_flight) >= max(1, window - KEPT_FOR_LIVE):
