@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 BLOCK_S = 0.1
+SETTLE_S = 0.3  # from the first frame on, before any is placed in time
 
 
 class Assembler:
@@ -33,6 +34,7 @@ class Assembler:
         self._pending = np.empty(0, np.float32)
         self._clipped_share = 0.0
         self._frames = 0  # that were handed on
+        self._settled_at_s: float | None = None
         self._cut = True
         self._overflowed = False
         self.lost_s = 0.0
@@ -45,12 +47,21 @@ class Assembler:
         """Frames that came at a time, in; the blocks that are complete, out."""
         self._pending = np.concatenate([self._pending, decoded.samples])
         self._clipped_share = max(self._clipped_share, decoded.clipped_share)
+        if not self._frames and not self._is_settled(arrived_s):
+            return
         while (count := self._next_size()) is not None:
             if count:
                 yield self._block(count, arrived_s)
             if self._overflows and self._overflows[0] <= self._frames:
                 self._overflows.popleft()
                 self._overflowed = True
+
+    def _is_settled(self, arrived_s: float) -> bool:
+        """Whether enough has come to know when it was heard; a hole in it leaves no time for that."""
+        self._timeline.settle(len(self._pending) / self._rate_hz, arrived_s)
+        if self._settled_at_s is None:
+            self._settled_at_s = arrived_s + SETTLE_S
+        return arrived_s >= self._settled_at_s or bool(self._overflows)
 
     def _next_size(self) -> int | None:
         """Of the next block: shorter before an overflow; None while it isn't complete."""

@@ -31,6 +31,17 @@ class Timeline:
         self._recent: deque[tuple[float, float]] = deque()  # (arrival, lag)
         self._checked_s = 0.0
 
+    def settle(self, received_s: float, arrived_s: float) -> None:
+        """What came by now, before any of it is placed: the first of it may come late, in a burst.
+
+        Args:
+            received_s: sound so far.
+            arrived_s: monotonic.
+        """
+        lag = arrived_s - received_s
+        self._lag_s = lag if self._lag_s is None else min(self._lag_s, lag)
+        self._checked_s = arrived_s
+
     def place(self, duration_s: float, arrived_s: float, *, overflowed: bool = False) -> Placed:
         """Place the next block, which was complete at `arrived_s`.
 
