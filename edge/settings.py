@@ -18,6 +18,7 @@ from edge.capture.settings import (
     RecordingSource,
     StdinSource,
 )
+from edge.clips.settings import ClipSettings
 from edge.delivery.settings import MqttSettings, broker_address
 from edge.errors import SettingsError
 from edge.runtime import RuntimeName
@@ -79,6 +80,7 @@ class Settings(Section, frozen=True):
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     events: EventSettings = EventSettings()
+    clips: ClipSettings = ClipSettings()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
         """The inputs, however they were written.
@@ -201,6 +203,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
         "events": EventSettings,
+        "clips": ClipSettings,
         "liveness": LivenessSettings,
         "level": LevelRule,
         "inputs": InputSettings,
