@@ -68,7 +68,7 @@ class RecentSound:
     def __init__(self, length_s: float) -> None:
         self._length_s = length_s
         self._buffer: Int16Array = np.empty(0, np.int16)
-        self._written = 0  # frames since the start of the stream
+        self._written = self._oldest = 0  # frames since the start of the stream
         self._marks: deque[_Mark] = deque()
         self._end_s: float | None = None
 
@@ -89,6 +89,7 @@ class RecentSound:
         self._make_room(ceil(self._length_s * block.rate_hz))
         self._mark(block)
         self._written += len(block.samples)
+        self._oldest = max(self._oldest, self._written - len(self._buffer))
         self._put(_as_int16(block.samples[-len(self._buffer) :]))
         self._end_s = block.end_s
         self._forget()
@@ -107,10 +108,6 @@ class RecentSound:
                 samples = self._copy(first.start, last.stop)
                 pieces.append(Piece(samples, first_mark.rate_hz, first_mark.time_s(first.start)))
         return pieces
-
-    @property
-    def _oldest(self) -> int:
-        return max(0, self._written - len(self._buffer))
 
     def _make_room(self, capacity: int) -> None:
         if capacity <= len(self._buffer):

@@ -64,10 +64,9 @@ class _Found(NamedTuple):
     ulid: str
     suffixes: tuple[str, ...]
     bytes: int
-    expired: bool
 
 
-_INCOMPLETE, _MISDATED, _DATED = range(3)
+_EXPIRED, _MISDATED, _DATED = range(3)  # too old, or never finished; of unknown age; of known age
 
 
 def retain(folder: Path, limits: Limits, utc_s: float) -> Kept:
@@ -87,8 +86,8 @@ def retain(folder: Path, limits: Limits, utc_s: float) -> Kept:
     missing = limits.min_free_bytes - free_bytes(folder) if found else 0
     for clip in found:
         within = count <= limits.max_count and total <= limits.max_bytes and missing <= 0
-        if within and not clip.expired:
-            continue
+        if within and clip.rank != _EXPIRED:
+            break
         try:
             _delete(folder, clip)
         except OSError as error:
@@ -120,9 +119,8 @@ def _clips(folder: Path, utc_s: float, max_age_s: float, troubles: list[str]) ->
         for (ulid, incomplete), sizes in files.items():
             made_s = ulid_utc_s(ulid)
             dated = _DATED if made_s <= utc_s + AHEAD_S else _MISDATED
-            rank = _INCOMPLETE if incomplete else dated
-            expired = incomplete or made_s < utc_s - max_age_s
-            yield _Found(rank, made_s, day, ulid, tuple(sizes), sum(sizes.values()), expired)
+            rank = _EXPIRED if incomplete or made_s < utc_s - max_age_s else dated
+            yield _Found(rank, made_s, day, ulid, tuple(sizes), sum(sizes.values()))
 
 
 def _days(folder: Path) -> list[str]:
