@@ -18,6 +18,7 @@ from edge.capture.settings import (
     RecordingSource,
     StdinSource,
 )
+from edge.clips.settings import ClipSettings
 from edge.delivery.records import OutboxLimits
 from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
@@ -85,6 +86,7 @@ class Settings(Section, frozen=True):
     events: EventSettings = EventSettings()
     alarm: AlarmSettings = AlarmSettings()
     commands: CommandSettings = CommandSettings()
+    clips: ClipSettings = ClipSettings()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
         """The inputs, however they were written.
@@ -192,6 +194,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
         "events": EventSettings,
+        "clips": ClipSettings,
         "liveness": LivenessSettings,
         "alarm": AlarmSettings,
         "commands": CommandSettings,
