@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 PEAK_RATE, FINAL_SHARE = 5e-4, 0.02
-ROUNDING_WEIGHT = 100.0
+ROUNDING_WEIGHT = 150.0
 RANGE_BATCHES = 8  # of lessons, from which the ranges of the layers are taken
 
 
