@@ -92,8 +92,8 @@ class SoundServer:
         self.control("set-source-mute", f"{SINK}.monitor", str(int(on)))
 
     def suspend(self, *, on: bool) -> None:
-        """The microphone is there, and gives nothing."""
-        self.control("suspend-source", f"{SINK}.monitor", str(int(on)))
+        """The microphone is there, and gives nothing; what is played waits."""
+        self.control("suspend-sink", SINK, str(int(on)))
 
     def freeze(self) -> None:
         """The server doesn't answer any more."""

@@ -35,8 +35,10 @@ class Listening:
         self.capture = Capture(source, liveness)
         self.blocks: list[Block] = []
         self.history: list[tuple[State, str]] = []
+        self.began_s = time.monotonic()
 
     def __enter__(self) -> Listening:
+        self.began_s = time.monotonic()
         self.capture.__enter__()
         return self
 
