@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.capture.level import Loud
     from edge.capture.settings import LivenessSettings
     from edge.capture.sound import Block, Source
+    from edge.detector import Findings
     from edge.events import Event
     from edge.settings import EventSettings, InputSettings
 
@@ -128,9 +129,11 @@ class Input:
         if block.cut or self._stretch is None or block.rate_hz != self._stretch.rate_hz:
             found += self._begin(block)
         assert self._stretch is not None  # noqa: S101  (`_begin` has just made one)
-        began = time.monotonic()
+        began, before = time.monotonic(), self._stretch.columns
         found += self._stretch.push(block)
         self._load.add(time.monotonic() - began, block.duration_s)
+        if self._stretch.columns > before:
+            self._load.last_s = time.monotonic()
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found
@@ -141,8 +144,18 @@ class Input:
 
     def finish(self) -> list[Found]:
         """Close what is open: no more will be scored."""
+        return self._end_stretch(by_gap=False)
+
+    def _end_stretch(self, *, by_gap: bool) -> list[Found]:
+        """What is still to be found in the sound so far."""
         stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=False) if stretch else []
+        if stretch is None:
+            return []
+        before = stretch.columns
+        found = stretch.finish(by_gap=by_gap)
+        if stretch.columns > before:
+            self._load.last_s = time.monotonic()
+        return found
 
     def _begin(self, block: Block) -> list[Found]:
         """A stretch of sound begins; the one before it ends."""
@@ -150,7 +163,7 @@ class Input:
         if self._end_s is not None:
             self._gaps += 1
             self._gaps_s += max(0.0, block.at_s - self._end_s)
-        found = self._stretch.finish(by_gap=True) if self._stretch else []
+        found = self._end_stretch(by_gap=True)
         detector = Detector(
             self.bundle, rate_hz=block.rate_hz, rules=self._rules, drift=self._drift
         )
@@ -163,8 +176,7 @@ class Input:
             return None
         if self.capture.ring.waiting:
             return None
-        stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=self.status.state != "ended")
+        return self._end_stretch(by_gap=self.status.state != "ended")
 
 
 class _Stretch:
@@ -174,19 +186,21 @@ class _Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
+        self.columns = 0  # of the map that were scored
 
     def push(self, block: Block) -> list[Found]:
         self._at_s = block.at_s - self._samples / self.rate_hz
         self._samples += len(block.samples)
-        return self._found(self._detector.push(block.samples).events, end_s=None)
+        return self._found(self._detector.push(block.samples), end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
         end_s = self._samples / self.rate_hz if by_gap else None
-        return self._found(self._detector.finish().events, end_s)
+        return self._found(self._detector.finish(), end_s)
 
-    def _found(self, events: list[Event], end_s: float | None) -> list[Found]:
+    def _found(self, findings: Findings, end_s: float | None) -> list[Found]:
+        self.columns += len(findings.distances)
         found = []
-        for event in events:
+        for event in findings.events:
             cut_short = end_s is not None and event.end_s > end_s - BESIDE_GAP_S
             began_before = self._after_gap and event.start_s < BESIDE_GAP_S
             placed = msgspec.structs.replace(
@@ -204,13 +218,12 @@ class _Load:
 
     def __init__(self) -> None:
         self._spent_s = self._sound_s = 0.0
-        self.last_s: float | None = None
+        self.last_s: float | None = None  # when a column was scored last
 
     def add(self, spent_s: float, sound_s: float) -> None:
         keep = max(0.0, 1.0 - sound_s / LOAD_WINDOW_S)
         self._spent_s = keep * self._spent_s + spent_s
         self._sound_s = keep * self._sound_s + sound_s
-        self.last_s = time.monotonic()
 
     @property
     def factor(self) -> float:
