@@ -92,6 +92,12 @@ class Manifest(
     microphone: str = ""  # the identity of the one that recorded them, where that is known
     files: dict[str, FileDigest]
 
+    @property
+    def calibration_id(self) -> str:
+        """Of what was learnt: two bundles that share it judge alike."""
+        learnt = (self.front_end, self.thresholds, self.bands_db, self.files)
+        return hashlib.sha256(msgspec.json.encode(learnt, order="sorted")).hexdigest()[:ID_LENGTH]
+
     def with_id(self) -> Manifest:
         """The same manifest under the id that its content has."""
         blank = msgspec.structs.replace(self, bundle_id="")

@@ -41,8 +41,17 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     devices.add_argument("--seconds", type=float, metavar="S", help="of the meter; for ever unless")
     devices.set_defaults(handler=_devices)
 
+    contract = commands.add_parser("contract", help="print what a subscriber may rely on")
+    contract.add_argument(
+        "--schema", action="store_true", help="JSON Schema alone; else AsyncAPI 3 with examples"
+    )
+    contract.set_defaults(handler=_contract)
+
     listen = commands.add_parser("listen", help="print the events of nodes as they come")
     listen.add_argument("--url", default=DEFAULT_URL, help=f"broker, default {DEFAULT_URL}")
+    listen.add_argument("--username", metavar="NAME", help="who subscribes")
+    listen.add_argument("--password-file", type=Path, metavar="FILE", help="one line")
+    listen.add_argument("--ca", type=Path, metavar="FILE", help="PEM; the broker's authority")
     listen.add_argument("--topic", default="#", metavar="PREFIX", help="topic prefix of the nodes")
     listen.add_argument("--count", type=int, metavar="N", help="stop after N events")
     listen.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
@@ -116,6 +125,16 @@ def _print_verdict(scored: Scored, learnt_s: float) -> None:
         )
 
 
+def _contract(arguments: argparse.Namespace) -> int:
+    import msgspec  # noqa: PLC0415
+
+    from edge.delivery.contract import asyncapi, schema  # noqa: PLC0415
+
+    document = schema() if arguments.schema else asyncapi()
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    return 0
+
+
 def _devices(arguments: argparse.Namespace) -> int:
     if arguments.meter is not None:
         return _meter(arguments)
@@ -153,14 +172,16 @@ def _meter(arguments: argparse.Namespace) -> int:
 
 
 def _listen(arguments: argparse.Namespace) -> int:
+    from edge.delivery import topics  # noqa: PLC0415
     from edge.delivery.listen import print_events  # noqa: PLC0415
-    from edge.delivery.messages import event_topic  # noqa: PLC0415
-    from edge.delivery.settings import broker_address, topic_prefix  # noqa: PLC0415
+    from edge.delivery.settings import broker_settings, topic_prefix  # noqa: PLC0415
 
     prefix = arguments.topic.removesuffix("/")
-    topic = prefix if prefix == "#" else event_topic(topic_prefix(prefix), "+")
-    address = broker_address(arguments.url)
-    print_events(address, topic, count=arguments.count, seconds=arguments.seconds)
+    topic = prefix if prefix == "#" else topics.topic_of(topic_prefix(prefix), "+", topics.EVENT)
+    settings = broker_settings(
+        arguments.url, arguments.username, arguments.password_file, arguments.ca
+    )
+    print_events(settings, topic, count=arguments.count, seconds=arguments.seconds)
     return 0
 
 

@@ -1,83 +1,83 @@
-"""How the node is doing: told when it changes, every so often, and to the service manager."""
+"""What the node says about itself: told when it changes, every so often, and to systemd."""
 
 from __future__ import annotations
 
 import logging
-import time
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.delivery.messages import (
-    CALIBRATION_SCHEMA,
+from edge import __version__
+from edge.delivery import topics
+from edge.delivery.boot import boot_id
+from edge.delivery.status import (
     HEALTH_SCHEMA,
-    CalibrationMessage,
-    HealthMessage,
+    STATE_SCHEMA,
+    Health,
     InputHealth,
-    calibration_topic,
-    health_topic,
+    InputState,
+    NodeState,
 )
-from edge.settings import ONLY_INPUT
 
 if TYPE_CHECKING:
     from edge.capture.sound import State
+    from edge.clock import Clock
     from edge.delivery.outbox import Outbox
     from edge.delivery.publisher import Publisher
+    from edge.desk import AlarmDesk
     from edge.inputs import Input
-    from edge.settings import Settings
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 30.0
+EXPIRY_S = 100  # of a health message: three that did not come
 UNSCORED_S = 15.0  # an input that hears must have been scored since, or the node is stuck
-Calibration = Literal["current", "ageing", "stale"]
+_EXPECTED = {"starting", "hearing", "ended"}
 
 
-class Health:
-    """Watches the inputs, publishes and logs what changes."""
+class SelfReport:
+    """Watches the inputs and the alarms, publishes and logs what changes."""
 
     def __init__(
-        self, settings: Settings, inputs: list[Input], publisher: Publisher, outbox: Outbox
+        self,
+        node: str,
+        inputs: list[Input],
+        desk: AlarmDesk,
+        publisher: Publisher,
+        outbox: Outbox,
+        clock: Clock,
     ) -> None:
-        self._settings, self._inputs = settings, inputs
-        self._publisher, self._outbox = publisher, outbox
-        self._started_s = time.monotonic()
-        self._told_s = 0.0
+        self._node, self._inputs, self._desk = node, inputs, desk
+        self._publisher, self._outbox, self._clock = publisher, outbox, clock
+        self._started_s = clock.monotonic_s()
+        self._told_s = float("-inf")
         self._states: dict[str, State] = {}
-        self._calibrations: dict[str, Calibration] = {}
+        self._told: tuple[object, ...] = ()
+        self._told_state: tuple[object, ...] = ()
 
     def tell(self) -> None:
-        """Publish the whole of it now."""
-        self._told_s = time.monotonic()
-        node = self._settings.node.id
-        message = HealthMessage(
-            schema=HEALTH_SCHEMA,
-            node=node,
-            reported_utc=_now(),
-            uptime_s=round(self._told_s - self._started_s, 1),
-            inputs=[_input_health(each) for each in self._inputs],
-            events_waiting=len(self._outbox),
-        )
-        topic = health_topic(self._settings.mqtt.topic_prefix, node)
-        self._publisher.retain(topic, msgspec.json.encode(message))
-        for each in self._inputs:
-            self._tell_calibration(each)
+        """Publish health and state now."""
+        self._tell_health()
+        self._publisher.retain(topics.STATE, msgspec.json.encode(self.state()))
 
     def tell_changes(self) -> None:
-        """Publish if a state has changed, or it was some time ago."""
-        changed = False
+        """Publish what has changed, and health if that was some time ago."""
         for each in self._inputs:
-            status = each.status
-            if self._states.get(each.name) != status.state:
-                changed = True
-                self._states[each.name] = status.state
-                text = f": {status.reason}" if status.reason else ""
-                level = logging.INFO if status.state in _EXPECTED else logging.WARNING
-                log.log(level, "input %s is %s%s", each.name, status.state, text)
-            changed = changed or self._calibrations.get(each.name) != _calibration(each)
-        if changed or time.monotonic() - self._told_s > EVERY_S:
-            self.tell()
+            self._note(each)
+        inputs = (*self._states.items(), self._clock.synced)
+        if inputs != self._told or self._clock.monotonic_s() - self._told_s > EVERY_S:
+            self._told = inputs
+            self._tell_health()
+        calibrations = tuple(each.calibration for each in self._inputs)
+        state = (inputs, calibrations, self._desk.revision())
+        if state != self._told_state:
+            self._told_state = state
+            self._publisher.retain(topics.STATE, msgspec.json.encode(self.state()))
+
+    def _tell_health(self) -> None:
+        self._told_s = self._clock.monotonic_s()
+        health = msgspec.json.encode(self.health())
+        self._publisher.retain(topics.HEALTH, health, expiry_s=EXPIRY_S)
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""
@@ -93,68 +93,61 @@ class Health:
         states = ", ".join(f"{name} {state}" for name, state in self._states.items())
         return f"{states}; {len(self._outbox)} events waiting"
 
-    def _tell_calibration(self, each: Input) -> None:
-        state = _calibration(each)
-        if self._calibrations.get(each.name) == state:
-            return
-        self._calibrations[each.name] = state
-        node, prefix = self._settings.node.id, self._settings.mqtt.topic_prefix
-        reason = _REASONS[state].format(made_with=each.stale)
-        message = CalibrationMessage(
-            schema=CALIBRATION_SCHEMA,
-            node=node,
-            input=each.name,
-            state=state,
-            reason=reason,
-            since_utc=_now().replace(microsecond=0),
-            bundle=each.bundle.manifest.bundle_id,
+    def health(self) -> Health:
+        """How the node is doing."""
+        return Health(
+            schema=HEALTH_SCHEMA,
+            node=self._node,
+            version=__version__,
+            reported_utc=self._clock.utc(),
+            clock_synced=self._clock.synced,
+            boot_id=boot_id(),
+            uptime_s=round(self._clock.monotonic_s() - self._started_s, 1),
+            inputs=[_input_health(each) for each in self._inputs],
+            events_waiting=len(self._outbox),
+            events_durable=self._outbox.durable,
+            bytes_written_a_day=self._outbox.bytes_written_today,
+            trouble=self._outbox.trouble,
         )
-        topic = calibration_topic(prefix, node)
-        if each.name != ONLY_INPUT:
-            topic = f"{topic}/{each.name}"
-        self._publisher.retain(topic, msgspec.json.encode(message))
-        if reason:
-            log.warning("input %s: calibration is %s: %s", each.name, state, reason)
 
+    def state(self) -> NodeState:
+        """How inputs and alarms stand."""
+        return NodeState(
+            schema=STATE_SCHEMA,
+            node=self._node,
+            reported_utc=self._clock.utc(),
+            clock_synced=self._clock.synced,
+            inputs=[self._input_state(each) for each in self._inputs],
+        )
 
-_EXPECTED = {"starting", "hearing", "ended"}
-_REASONS: dict[Calibration, str] = {
-    "current": "",
-    "ageing": (
-        "sound has moved away from what was learnt; lasting deviations are told once an hour. "
-        "While the machine is well, calibrate anew"
-    ),
-    "stale": "it was made with the microphone {made_with}; calibrate anew with this one",
-}
+    def _input_state(self, each: Input) -> InputState:
+        manifest, calibration = each.bundle.manifest, each.calibration
+        return InputState(
+            name=each.name,
+            input_state=each.status.state,
+            alarm=self._desk.status(each.name),
+            bundle=manifest.bundle_id,
+            calibration=manifest.calibration_id,
+            calibration_state=calibration.state,
+            calibration_reason=calibration.reason,
+        )
 
-
-def _calibration(each: Input) -> Calibration:
-    if each.stale:
-        return "stale"
-    return "ageing" if each.ageing else "current"
+    def _note(self, each: Input) -> None:
+        """Log a change of state."""
+        status = each.status
+        if self._states.get(each.name) == status.state:
+            return
+        self._states[each.name] = status.state
+        text = f": {status.reason}" if status.reason else ""
+        level = logging.INFO if status.state in _EXPECTED else logging.WARNING
+        log.log(level, "input %s is %s%s", each.name, status.state, text)
 
 
 def _input_health(each: Input) -> InputHealth:
-    status, numbers = each.status, each.numbers
     return InputHealth(
         name=each.name,
         source=each.source.name,
-        state=status.state,
-        reason=status.reason,
-        state_age_s=status.state_age_s,
-        level_dbfs=status.level_dbfs,
-        last_frame_age_s=status.last_frame_age_s,
-        last_score_age_s=numbers.last_score_age_s,
-        scored_s=numbers.scored_s,
-        gaps=numbers.gaps,
-        gaps_s=numbers.gaps_s,
-        dropped_s=status.dropped_s,
-        real_time_factor=numbers.real_time_factor,
-        overloaded=status.overloaded,
         facts=each.source.facts,
+        **msgspec.structs.asdict(each.status),
+        **msgspec.structs.asdict(each.numbers),
     )
-
-
-def _now() -> datetime:
-    now = datetime.now(timezone.utc)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -6,40 +6,46 @@ import contextlib
 import logging
 import signal
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.delivery.messages import (
-    LEVEL_SCHEMA,
-    SCHEMA,
-    EventMessage,
-    LevelMessage,
-    describe,
-)
+from edge.alarms.states import Summary
+from edge.clips.keeper import ClipKeeper
+from edge.clock import Clock
+from edge.delivery.home_assistant import HomeAssistant
+from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
+from edge.delivery.records import Outgoing
+from edge.delivery.reporter import Reporter, corrected
+from edge.desk import AlarmDesk, is_told
+from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
-from edge.health import Health
+from edge.health import SelfReport
 from edge.inputs import Input
+from edge.remote import Remote
 from edge.watchdog import Watchdog
-from edge.words import level_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.capture.level import Loud
-    from edge.inputs import Found
+    from edge.alarms.states import Notice
+    from edge.delivery.messages import CloudEvent
     from edge.settings import Settings
+    from edge.stretch import Found
 
 log = logging.getLogger(__name__)
 
+CLIPS_CLOSE_S = 2.0
 WAIT_S = 0.25  # for sound, in a turn of the loop
+CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
 
-def run_node(settings: Settings, *, stop: threading.Event | None = None) -> int:
+def run_node(
+    settings: Settings, *, stop: threading.Event | None = None, clock: Clock | None = None
+) -> int:
     """Run until the sources end or `stop` is set; returns the number of events.
 
     Raises:
@@ -47,7 +53,7 @@ def run_node(settings: Settings, *, stop: threading.Event | None = None) -> int:
         DeliveryError: the sound ended and the broker did not take all events in time.
     """
     inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
-    node = Node(settings, inputs)
+    node = Node(settings, inputs, clock or Clock())
     with _stop_on_signals(stop or threading.Event()) as stopping:
         return node.run(stopping)
 
@@ -55,13 +61,27 @@ def run_node(settings: Settings, *, stop: threading.Event | None = None) -> int:
 class Node:
     """Some inputs, one loop, one broker."""
 
-    def __init__(self, settings: Settings, inputs: list[Input]) -> None:
-        self._settings, self._inputs = settings, inputs
-        self._outbox = Outbox(Path(settings.node.state_dir))
-        self._publisher = Publisher(settings.mqtt, settings.node.id, self._outbox)
-        self._health = Health(settings, inputs, self._publisher, self._outbox)
+    def __init__(self, settings: Settings, inputs: list[Input], clock: Clock) -> None:
+        self._settings, self._inputs, self._clock = settings, inputs, clock
+        node, folder = settings.node.id, Path(settings.node.state_dir)
+        self._outbox = Outbox(folder, settings.outbox)
+        self._publisher = Publisher(settings.mqtt, node, self._outbox)
+        self._reporter = Reporter(
+            node, settings.mqtt.topic_prefix, clock, self._outbox.next_sequence
+        )
+        self._desk = AlarmDesk(inputs, settings.alarm, folder, clock, self._annunciate)
+        self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
+        names = [each.name for each in inputs]
+        self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
+        self._clips = ClipKeeper(settings.clips, folder / "clips", names)
+        self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        HomeAssistant(
+            settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
+            names,
+        )  # fmt: skip
         self._watchdog = Watchdog()
-        self._events = 0
+        self._anomalies = 0
+        self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
             self._introduce(each)
 
@@ -69,15 +89,16 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
-            self._health.tell()
             try:
                 self._listen(stop)
-                self._health.tell()
+                self._self.tell_changes()
                 self._drain(stop)
             finally:
+                self._errands.close()
+                self._clips.close(CLIPS_CLOSE_S)
                 self._watchdog.stopping()
                 self._publisher.stop()
-        return self._events
+        return self._anomalies
 
     def _listen(self, stop: threading.Event) -> None:
         running = list(self._inputs)
@@ -88,29 +109,45 @@ class Node:
                 wait_s = WAIT_S / len(running)
                 for each in list(running):
                     self._turn(each, wait_s)
-                    if self._is_over(each, alone=len(self._inputs) == 1):
+                    if self._is_over(each):
                         running.remove(each)
-                self._health.tell_changes()
-                self._publisher.pump()
-                if self._health.accounted_for():
-                    self._watchdog.alive(self._health.line())
+                self._look_after()
             for each in running:
                 self._report(each, each.finish())
 
     def _turn(self, each: Input, wait_s: float) -> None:
         """Score what one input has: one block, so that the others get their turn."""
         self._report(each, each.step(wait_s) or [])
+        if (block := each.last_block) is not None:
+            self._clips.hear(each.name, block)
+            self._errands.hear(each, block)
+        if (score := each.take_sounding()) is not None:
+            self._desk.sounding(each.name, score)
         for loud in each.take_loud():
-            self._keep(self._level_message(each, loud))
+            self._keep(self._reporter.level(each, loud))
 
-    def _is_over(self, each: Input, *, alone: bool) -> bool:
+    def _look_after(self) -> None:
+        """All that has to be done again and again, beside scoring. Never blocks."""
+        self._remote.work()
+        self._errands.work()
+        self._desk.tick()
+        self._self.tell_changes()
+        if (loss := self._outbox.take_loss()) is not None:
+            self._keep(self._reporter.loss(loss))
+        if self._uncorrected and self._clock.synced:
+            self._correct()
+        self._publisher.pump()
+        if self._self.accounted_for():
+            self._watchdog.alive(self._self.line())
+
+    def _is_over(self, each: Input) -> bool:
         """Whether an input has ended; one that fails doesn't take an open event with it."""
         try:
             if not each.ended:
                 return False
         except EarpatchError as error:
             self._report(each, each.finish())
-            if alone:
+            if len(self._inputs) == 1:
                 raise
             log.error("%s: %s; the other inputs go on", each.name, error)  # noqa: TRY400
         self._report(each, each.finish())
@@ -118,48 +155,36 @@ class Node:
 
     def _report(self, each: Input, found: list[Found]) -> None:
         for one in found:
-            self._keep(self._message(each, one))
+            self._anomalies += 1
+            event = self._reporter.anomaly(each, one)
+            self._keep(event)
+            data = event.data
+            self._desk.event(each.name, event.id, data.start_s, data.end_s, data.score)
+            box = (data.start_s, data.end_s, data.low_hz, data.high_hz)
+            self._clips.event(each.name, event.id, *box)
 
-    def _keep(self, message: EventMessage | LevelMessage) -> None:
-        self._outbox.put(msgspec.json.encode(message))
-        self._events += 1
-        clock = f"{message.reported_utc.astimezone():%H:%M:%S}"
-        log.warning("%s", describe(message, clock), extra={"always": True})
+    def _annunciate(self, each: Input, notice: Notice) -> None:
+        if not is_told(notice):
+            return
+        if isinstance(notice, Summary):
+            self._keep(self._reporter.alarm_summary(each, notice))
+        else:
+            self._keep(self._reporter.alarm(each, notice))
 
-    def _message(self, each: Input, found: Found) -> EventMessage:
-        event = found.event
-        learnt_s = sum(r.duration_s for r in each.bundle.manifest.recordings)
-        return EventMessage(
-            schema=SCHEMA,
-            node=self._settings.node.id,
-            sequence=self._outbox.next_sequence(),
-            reported_utc=_now(),
-            input=each.name,
-            source=each.source.name,
-            data_gap=found.data_gap,
-            sounds_like=event.sounds_like,
-            summary=event.summary(learnt_s),
-            bundle=each.bundle.manifest.bundle_id,
-            **msgspec.structs.asdict(event),
-        )
+    def _keep(self, event: CloudEvent) -> None:
+        active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
+        self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        log.warning("%s", describe(event), extra={"always": True})
 
-    def _level_message(self, each: Input, loud: Loud) -> LevelMessage:
-        return LevelMessage(
-            schema=LEVEL_SCHEMA,
-            node=self._settings.node.id,
-            sequence=self._outbox.next_sequence(),
-            reported_utc=_now(),
-            input=each.name,
-            source=each.source.name,
-            rule=loud.rule.name,
-            start_s=round(loud.start_s, 3),
-            end_s=round(loud.end_s, 3),
-            low_hz=loud.low_hz,
-            high_hz=loud.high_hz,
-            level_dbfs=round(loud.level_dbfs, 1),
-            above_dbfs=loud.rule.above_dbfs,
-            summary=level_summary(loud),
-        )
+    def _correct(self) -> None:
+        """The clock is right now: so are the times of what has not been sent."""
+        sequence = 0
+        while page := self._outbox.after(sequence, CORRECTED_AT_ONCE):
+            for waiting in page:
+                if (payload := corrected(waiting.payload, self._clock)) is not None:
+                    self._outbox.replace(waiting.sequence, payload)
+            sequence = page[-1].sequence
+        self._uncorrected = False
 
     def _introduce(self, each: Input) -> None:
         manifest, backbone = each.bundle.manifest, each.bundle.backbone
@@ -181,11 +206,6 @@ class Node:
             raise DeliveryError(
                 f"events kept in {self._outbox.path} for the next run: {remaining}; {reason}"
             )
-
-
-def _now() -> datetime:
-    now = datetime.now(timezone.utc)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 @contextlib.contextmanager

@@ -58,6 +58,10 @@ class Alarm:
         """The latest time that it was told."""
         return self.condition.now_s
 
+    def no_earlier(self, now_s: float) -> float:
+        """This time, or the latest known one if it is before that or none at all."""
+        return now_s if self.now_s <= now_s <= MAX_CLOCK_S else self.now_s
+
     @property
     def state(self) -> AlarmState:
         """What it is now."""
@@ -147,7 +151,7 @@ class Alarm:
 
     def advance(self, now_s: float, anomaly_s: float = 0.0) -> list[Notice]:
         """What has fallen due, in its order."""
-        now_s = now_s if self.now_s <= now_s <= MAX_CLOCK_S else self.now_s
+        now_s = self.no_earlier(now_s)
         self.condition.pass_time(now_s, anomaly_s)
         notices = self.summarise()
         gone_at_s, until_s = self.condition.gone_at_s(), self.shelf.until_s

@@ -96,10 +96,10 @@ def encode(alarm: Alarm, now_s: float, utc_s: float) -> bytes:
 
     Args:
         alarm: what to keep.
-        now_s: the monotonic clock; earlier than what the alarm has seen counts as that.
+        now_s: the monotonic clock; no clock, or one that went back, stands still.
         utc_s: the wall clock, in seconds since 1970.
     """
-    now_s = max(alarm.now_s, now_s) if math.isfinite(now_s) else alarm.now_s
+    now_s = alarm.no_earlier(now_s)
     body = msgspec.json.encode(_record(alarm, now_s, utc_s if math.isfinite(utc_s) else 0.0))
     return msgspec.json.encode(_Envelope(SCHEMA, zlib.crc32(body), msgspec.Raw(body)))
 

@@ -57,7 +57,7 @@ class Assembler:
                 self._overflowed = True
 
     def _is_settled(self, arrived_s: float) -> bool:
-        """Whether enough has come to know when it was heard; a hole in it leaves no time for that."""
+        """Whether enough has come to know when it was heard; a hole leaves no time for that."""
         self._timeline.settle(len(self._pending) / self._rate_hz, arrived_s)
         if self._settled_at_s is None:
             self._settled_at_s = arrived_s + SETTLE_S

@@ -75,6 +75,7 @@ class Microphone:
         self._settings, self._liveness = settings, liveness
         self._root, self._clock = root, clock
         self._started_s = 0.0
+        self.epoch_s: float | None = None
         self.name = f"microphone {settings.device or '(the first that can record)'}"
         self.identity: str | None = None  # of the one that was opened last
         self.overflows = self.openings = 0
@@ -99,7 +100,7 @@ class Microphone:
 
     def blocks(self, stop: threading.Event) -> Iterator[Block | Outage]:
         """Sound while there is some; `Outage` while there is none."""
-        self._started_s = self._clock()
+        self._started_s = self.epoch_s = self._clock()
         pause_s = self._liveness.retry_first_s
         before = _Failure("starting", "opening")
         while not stop.is_set():

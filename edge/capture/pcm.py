@@ -83,6 +83,7 @@ class PcmReader:
     """
 
     live = False
+    epoch_s: float | None = None
 
     def __init__(
         self, settings: StdinSource, *, stalled_after_s: float = 2.0, descriptor: int = 0

@@ -160,7 +160,7 @@ def _open(
                     frames_per_buffer=round(BUFFER_S * rate_hz),
                     stream_callback=heard,
                 )
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError) as error:  # noqa: PERF203  (each is tried)
                 text = " ".join(str(part) for part in error.args)
                 reason = reason or text
                 tried.append(f"{rate_hz} Hz x {channels}")

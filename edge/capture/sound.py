@@ -52,6 +52,7 @@ class Source(Protocol):
 
     name: str
     live: bool  # sound that won't wait: what isn't taken in time is lost
+    epoch_s: float | None  # monotonic time at which its stream began; None if it has no clock
 
     @property
     def facts(self) -> dict[str, str | int]:

@@ -29,6 +29,7 @@ class RecordingPlayer:
     """A recording, at real speed or as fast as it goes."""
 
     live = False
+    epoch_s: float | None = None
 
     def __init__(self, path: Path, *, realtime: bool) -> None:
         self._info = recording_info(path)
@@ -39,6 +40,7 @@ class RecordingPlayer:
     def blocks(self, stop: threading.Event) -> Iterator[Block | Outage]:
         """The recording's samples."""
         started = time.monotonic()
+        self.epoch_s = started if self._realtime else None
         rate_hz, sent = self._info.rate_hz, 0
         for samples in read_blocks(self._info, block_frames=round(BLOCK_S * rate_hz)):
             if stop.is_set():

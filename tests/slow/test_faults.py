@@ -136,7 +136,9 @@ def test_a_hundred_faults_in_a_row(fake: FakeSound, site: Site) -> None:
             recoveries.setdefault(kind, []).append(watched.score(0.1))
             watched.score(SOUND_S)
             said_s = watched.input.numbers.gaps_s - said_s
-            errors.append((said_s - (watched.missing_s - true_s), f"{number} {kind} {down_s:.1f} s"))
+            errors.append(
+                (said_s - (watched.missing_s - true_s), f"{number} {kind} {down_s:.1f} s")
+            )
         facts, numbers = watched.input.source.facts, watched.input.numbers
         assert watched.input.capture._thread is thread
         assert thread.is_alive()

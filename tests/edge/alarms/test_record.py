@@ -69,6 +69,14 @@ def test_a_shorter_limit_for_shelving_holds_for_what_was_shelved_before() -> Non
     assert again.state.shelved_until_s == 60.0
 
 
+@pytest.mark.parametrize("now_s", [float("nan"), float("inf"), -1e9, 8.9e307])
+def test_a_monotonic_clock_that_is_none_is_not_kept(now_s: float) -> None:
+    alarm = eventful_alarm()
+    again, note = restore(kept(alarm, now_s), SETTINGS, alarm.now_s, UTC_S)
+    assert note is None
+    assert again.state == alarm.state
+
+
 def test_time_without_power_is_no_silence() -> None:
     """The machine may have howled all the while: the off-delay goes on where it was."""
     alarm = Alarm(AlarmSettings(off_delay_s=10.0), 0.0)

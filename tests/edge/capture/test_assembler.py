@@ -20,7 +20,9 @@ def part(first: int, count: int, clipped_share: float = 0.0) -> Decoded:
     return Decoded(np.arange(first, first + count, dtype=np.float32), clipped_share)
 
 
-def push(assembler: Assembler, first: int, count: int, arrived_s: float | None = None) -> list[Block]:
+def push(
+    assembler: Assembler, first: int, count: int, arrived_s: float | None = None
+) -> list[Block]:
     """Frames that come as soon as they are complete, unless told."""
     arrived_s = (first + count) / RATE_HZ if arrived_s is None else arrived_s
     return list(assembler.push(part(first, count), arrived_s))
@@ -47,7 +49,9 @@ def test_however_it_is_cut_nothing_is_lost_and_each_sample_has_its_time(sizes: l
         assert first - len(samples) < SIZE
     for block in blocks:
         assert len(block.samples) == SIZE
-        assert block.at_s == pytest.approx(block.samples[0] / RATE_HZ, abs=0.02)  # it follows clocks
+        assert block.at_s == pytest.approx(
+            block.samples[0] / RATE_HZ, abs=0.02
+        )  # it follows clocks
     assert [block.cut for block in blocks] == [True, *[False] * (len(blocks) - 1)][: len(blocks)]
     assert assembler.lost_s == 0.0
 
