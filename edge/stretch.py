@@ -10,6 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from edge.capture.sound import Block
     from edge.detector import Detector, Findings
+    from edge.events import Event
 
 BESIDE_GAP_S = 0.5  # an event that near to a hole may have lost a part to it
 LOAD_WINDOW_S = 60.0

@@ -156,7 +156,7 @@ class SoundServer:
 
 def as_pcm(samples: FloatArray) -> NDArray[np.int16]:
     """What a 16-bit microphone makes of it."""
-    return np.rint(np.clip(samples, -1.0, 1.0) * 32_767).astype("<i2")
+    return np.asarray(np.rint(np.clip(samples, -1.0, 1.0) * 32_767), "<i2")
 
 
 @contextlib.contextmanager

@@ -49,7 +49,9 @@ class Manager:
 @pytest.fixture(params=["a path", "abstract"])
 def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]:
     """Both kinds of addresses that systemd gives."""
-    address = str(tmp_path / "n") if request.param == "a path" else f"@{tmp_path.name}-{id(tmp_path)}"
+    address = (
+        str(tmp_path / "n") if request.param == "a path" else f"@{tmp_path.name}-{id(tmp_path)}"
+    )
     found = Manager(address)
     yield found
     found.close()
@@ -104,7 +106,9 @@ def test_a_long_status_is_cut(manager: Manager) -> None:
     assert manager.told()[1] == "STATUS=" + "x" * LONGEST_STATUS
 
 
-def test_systemd_s_variable_is_the_address(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_s_variable_is_the_address(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
     Watchdog().alive("main hearing")
     assert "WATCHDOG=1" in manager.told()

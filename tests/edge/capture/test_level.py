@@ -22,7 +22,9 @@ RATE_HZ = 16_000
 def tone(level_dbfs: float, hz: float, seconds: float, rate_hz: int = RATE_HZ) -> FloatArray:
     """A sine of that root mean square."""
     times = np.arange(round(seconds * rate_hz)) / rate_hz
-    return np.asarray(10 ** (level_dbfs / 20) * math.sqrt(2) * np.sin(2 * np.pi * hz * times), np.float32)
+    return np.asarray(
+        10 ** (level_dbfs / 20) * math.sqrt(2) * np.sin(2 * np.pi * hz * times), np.float32
+    )
 
 
 def hear(
@@ -31,7 +33,9 @@ def hear(
 ) -> list[Loud]:  # fmt: skip
     """Blocks of it, as they come."""
     for first in range(0, len(samples), size):
-        block = Block(samples[first : first + size], rate_hz, at_s + first / rate_hz, cut and not first)
+        block = Block(
+            samples[first : first + size], rate_hz, at_s + first / rate_hz, cut and not first
+        )
         watch.hear(block)
     return watch.take()
 
@@ -45,7 +49,9 @@ def rule(above_dbfs: float = -30.0, for_s: float = 1.0, **more: float) -> LevelR
     size=st.integers(100, 5_000),
 )  # fmt: skip
 @settings(max_examples=30, deadline=None)
-def test_a_tone_is_as_loud_as_it_is(level_dbfs: float, hz: float, seconds: float, size: int) -> None:
+def test_a_tone_is_as_loud_as_it_is(
+    level_dbfs: float, hz: float, seconds: float, size: int
+) -> None:
     """E15: within half a decibel, whatever the blocks are, in its band and in no other."""
     sound = tone(level_dbfs, hz, seconds)
     bands = {"low_hz": hz / 1.5, "high_hz": hz * 1.5}
@@ -108,7 +114,9 @@ def test_each_rule_is_watched_for_itself() -> None:
     assert [loud.rule.name for loud in hear(watch, sound)] == ["hum", "hiss"]
 
 
-def test_a_band_that_can_t_be_heard_is_said_and_never_loud(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_band_that_can_t_be_heard_is_said_and_never_loud(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     sound = tone(-3.1, 3_900, 2.0, 8_000)
     assert hear(LevelWatch((rule(-100.0, 0.125, low_hz=5_000.0),)), sound, rate_hz=8_000) == []
     assert "nothing above 4000 Hz is heard" in caplog.text

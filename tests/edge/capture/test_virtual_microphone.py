@@ -227,9 +227,7 @@ def test_a_muted_microphone_is_silent_and_the_hole_is_as_long_as_it_was(
 
 
 @pytest.mark.parametrize("backend", FIRST)
-def test_a_suspended_source_is_stalled(
-    server: SoundServer, backend: Backend
-) -> None:
+def test_a_suspended_source_is_stalled(server: SoundServer, backend: Backend) -> None:
     """D13: the stream is "active", and no frame comes."""
     server.plug_in(RATE_HZ)
     played = noise(MINUTE_S)
