@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,8 +36,10 @@ class Listening:
         self.capture = Capture(source, liveness)
         self.blocks: list[Block] = []
         self.history: list[tuple[State, str]] = []
+        self.began_s = time.monotonic()
 
     def __enter__(self) -> Listening:
+        self.began_s = time.monotonic()
         self.capture.__enter__()
         return self
 
@@ -115,7 +118,7 @@ def sound_of(blocks: list[Block]) -> FloatArray:
 
 
 def misplaced_s(blocks: list[Block]) -> FloatArray:
-    """How far from its true time each block lies, by its timecode; the middle one is taken as right.
+    """How far from its true time each block lies, by its timecode; the middle one is right.
 
     Raises AssertionError where a block isn't without a hole itself.
     """
@@ -134,7 +137,7 @@ def misplaced_s(blocks: list[Block]) -> FloatArray:
 def spliced(stretch: list[Block]) -> list[int]:
     """Frames that are missing at the seams of a stretch that claims to have no hole."""
     seams = []
-    for before, after in zip(stretch, stretch[1:], strict=False):
+    for before, after in pairwise(stretch):
         last, first = frames_of(before.samples[-1:])[0], frames_of(after.samples[:1])[0]
         seams.append(int((first - last - 1) % PERIOD))
     return seams

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,10 +42,7 @@ def missing_s(stretches: list[list[Block]]) -> list[float]:
 
 def said_s(stretches: list[list[Block]]) -> list[float]:
     """The same holes, by the times of the blocks."""
-    return [
-        after[0].at_s - before[-1].end_s
-        for before, after in zip(stretches, stretches[1:], strict=False)
-    ]
+    return [after[0].at_s - before[-1].end_s for before, after in pairwise(stretches)]
 
 
 def check_places(listening: Listening) -> None:
