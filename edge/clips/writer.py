@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING, MOST_WAITING_BYTES = 64, 16 << 20  # a single clip may be larger
+MOST_WAITING, MOST_WAITING_BYTES = 64, 8 << 20  # a single clip may be larger
 TIDY_S, TIDY_CLIPS = 60.0, 20  # a pass of the retention is due after so long, or so many
 PICTURE_BYTES = 100_000  # more than one takes
 NICENESS = 10
