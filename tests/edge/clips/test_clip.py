@@ -72,6 +72,17 @@ def test_a_file_tells_what_it_holds() -> None:
         )
 
 
+def test_a_hole_that_nobody_hears_is_told_as_a_cut() -> None:
+    (told,) = clip(tone(10.0, 1.0, 8_000), tone(11.0005, 1.0, 8_000)).breaks_s()
+    assert told == pytest.approx((1.0, 1.0), abs=1e-9)
+
+
+def test_a_stream_in_crumbs_has_a_picture() -> None:
+    """C05: an overload that never ends; there is a hole in every column."""
+    crumbs = [tone(10.0 + i / 50, 0.01, 8_000) for i in range(1_000)]
+    assert pixels(clip_picture(clip(*crumbs))).shape[1] == WIDTH_PX
+
+
 @pytest.mark.parametrize("other_hz", [16_000, 44_100])
 def test_a_device_that_came_back_at_another_rate_has_the_rate_of_the_event(other_hz: int) -> None:
     """B11: the piece with the event is kept as it was; the other one sounds the same."""

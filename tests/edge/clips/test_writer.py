@@ -219,20 +219,24 @@ def test_on_a_small_disk_old_clips_make_room_for_new_ones_for_ever(small_disk: P
     """I06, I24: the free space that was asked for stays free, and the newest clip is there."""
     found = started(small_disk, LIMITS._replace(min_free_bytes=200_000))
     for each in IDS[:30]:  # in all more than the disk holds
-        write(found, each)
+        found.put(clip(each))
+        until(lambda each=each: found.latest("main") == sound_path(small_disk, each))  # type: ignore[misc]
         assert retention.free_bytes(small_disk) >= 200_000
     found.close(DEADLINE_S)
     assert (found.status.written, found.status.dropped, found.status.failed) == (30, 0, 0)
     assert found.latest("main") == sound_path(small_disk, IDS[29])
 
 
-def test_a_full_disk_is_counted_and_leaves_no_half_files(small_disk: Path) -> None:
+def test_a_full_disk_is_counted_and_leaves_no_half_files(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """I11: ENOSPC in the middle of a file; once there is room again, clips are written again."""
     ballast = small_disk / "ballast"
     found = started(small_disk)
     fill(ballast, but_bytes=8_192)
+    monkeypatch.setattr(writer, "free_bytes", lambda _: 10**9)  # another program was quicker
     write(found, IDS[0], IDS[1])
-    until(lambda: found.status.failed + found.status.dropped == 2)
+    assert (found.status.failed, found.status.dropped) == (2, 0)
     assert own_files(small_disk) == ["ballast"]
     ballast.unlink()
     write(found, IDS[2])
@@ -242,6 +246,27 @@ def test_a_full_disk_is_counted_and_leaves_no_half_files(small_disk: Path) -> No
         f"2025-11-25/{IDS[2]}.flac",
         f"2025-11-25/{IDS[2]}.png",
     ]
+
+
+@pytest.mark.usefixtures("quick_picture")
+def test_a_file_has_its_name_only_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I11: who looks at any moment finds a whole file, or none."""
+    named: list[tuple[bool, int]] = []
+    replace = Path.replace
+
+    def watched(path: Path, target: Path) -> Path:
+        named.append((target.exists(), path.stat().st_size))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    found = started(tmp_path)
+    found.put(clip(IDS[0]))
+    found.close(DEADLINE_S)
+    path = sound_path(tmp_path, IDS[0])
+    sizes = [path.stat().st_size, path.with_suffix(".png").stat().st_size]
+    assert named == [(False, size) for size in sizes]
 
 
 def test_a_folder_that_is_removed_is_made_again(tmp_path: Path) -> None:
