@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from edge.delivery.backoff import Backoff, BackoffLimits
 from edge.delivery.credentials import check_files
-from edge.delivery.quiet_log import QuietLog
+from edge.delivery.quiet_log import WINDOW_S, QuietLog
 from edge.delivery.session import Session
 from edge.delivery.settings import check_broker
 from edge.delivery.trouble import Kind, Trouble
@@ -77,7 +78,8 @@ class Connection:
         self.sessions = 0  # that a broker has accepted
         self._protocols = list(PROTOCOLS[settings.protocol])
         self._backoff = Backoff(limits or BackoffLimits())
-        self._trouble: Trouble | None = None
+        self._trouble: Trouble | None = None  # of the last session, unless it was accepted
+        self._repeat_s = 0.0
         self._complaints = QuietLog(log, burst=LINES)
         self._session: Session | None = None
         self._retained: dict[str, Retained] = {}
@@ -177,6 +179,7 @@ class Connection:
     def _accepted(self, session: Session) -> None:
         with self._lock:
             self.sessions += 1
+            self._trouble = None
             self._protocols = [session.protocol]
             for topic in self._handlers:
                 session.subscribe(topic)
@@ -201,6 +204,11 @@ class Connection:
                 log.exception("%s", message.topic)
 
     def _complain(self, trouble: Trouble | None) -> None:
-        if trouble is not None:
-            self._complaints.warn(trouble.text, f"{trouble.text}; events are kept and sent later")
-        self._trouble = trouble
+        before, self._trouble = self._trouble, trouble
+        if trouble is None:
+            return
+        now_s = time.monotonic()
+        if before is not None and before.text == trouble.text and now_s < self._repeat_s:
+            return
+        self._repeat_s = now_s + WINDOW_S
+        self._complaints.warn(trouble.text, f"{trouble.text}; events are kept and sent later")
