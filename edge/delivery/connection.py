@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 5.0
 MAX_TOPIC_BYTES = 65_535
+SHORT_S, SUSPICIOUS_SESSIONS = 30.0, 3
 LINES = 3  # of one kind in five minutes: a link that comes and goes doesn't fill the log
 PROTOCOLS = {"5": (paho.MQTTv5,), "3.1.1": (paho.MQTTv311,), "auto": (paho.MQTTv5, paho.MQTTv311)}
 
@@ -80,7 +81,9 @@ class Connection:
         self._backoff = Backoff(limits or BackoffLimits())
         self._trouble: Trouble | None = None  # of the last session, unless it was accepted
         self._repeat_s = 0.0
+        self._short_sessions = 0  # in a row
         self._complaints = QuietLog(log, burst=LINES)
+        self._faults = QuietLog(log)
         self._session: Session | None = None
         self._retained: dict[str, Retained] = {}
         self._handlers: dict[str, Handler] = {}
@@ -163,7 +166,7 @@ class Connection:
             lasted_s = session.ended_s - session.ready_s if session.ready_s else 0.0
             if self._fall_back(session):
                 continue
-            self._complain(session.ended)
+            self._complain(self._hinted(session.ended, lasted_s))
             considerate = session.ended is not None and session.ended.considerate
             self._stop.wait(self._backoff.after(lasted_s, considerate=considerate))
 
@@ -200,8 +203,17 @@ class Connection:
             handler(message)
         except Exception as error:
             kind = type(error).__name__
-            if self._complaints.warn(kind, f"{message.topic}: can't be handled ({kind})"):
+            if self._faults.warn(kind, f"{message.topic}: can't be handled ({kind})"):
                 log.exception("%s", message.topic)
+
+    def _hinted(self, trouble: Trouble | None, lasted_s: float) -> Trouble | None:
+        """Not every broker tells a client that another one with its id has come."""
+        short = trouble is not None and trouble.kind is Kind.GONE and 0 < lasted_s < SHORT_S
+        self._short_sessions = self._short_sessions + 1 if short else 0
+        if trouble is None or self._short_sessions < SUSPICIOUS_SESSIONS:
+            return trouble
+        hint = f"again and again; does another client use the id {self.identity.client_id}?"
+        return Trouble(trouble.kind, f"{trouble.text}, {hint}")
 
     def _complain(self, trouble: Trouble | None) -> None:
         before, self._trouble = self._trouble, trouble
