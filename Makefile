@@ -13,7 +13,7 @@ TEST_PACKAGES := mosquitto mosquitto-clients
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz test-pythons clean
+.PHONY: help demo test lint types format builtin soak fuzz delivery test-pythons clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ soak: $(VENV)/test.stamp ## slow evidence: memory while an hour of sound is conv
 
 fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, settings and weights
 	$(BIN)/pytest -m fuzz -s
+
+delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
+	$(BIN)/pytest -m delivery -s
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons

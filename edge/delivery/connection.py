@@ -65,13 +65,18 @@ class Connection:
         settings: the broker.
         identity: who connects.
         limits: how long to wait between connections.
+        tell: called with each new trouble, from the connection's thread; left out, it is logged.
 
     Raises:
         SettingsError: a certificate, key or password can't be read. Later that is `trouble`.
     """
 
     def __init__(
-        self, settings: BrokerSettings, identity: Identity, limits: BackoffLimits | None = None
+        self,
+        settings: BrokerSettings,
+        identity: Identity,
+        limits: BackoffLimits | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         check_broker(settings)
         check_files(settings)
@@ -84,6 +89,7 @@ class Connection:
         self._short_sessions = 0  # in a row
         self._complaints = QuietLog(log, burst=LINES)
         self._faults = QuietLog(log)
+        self._tell = tell or self._warn
         self._session: Session | None = None
         self._retained: dict[str, Retained] = {}
         self._handlers: dict[str, Handler] = {}
@@ -190,7 +196,8 @@ class Connection:
                 session.publish(topic, message.payload, retain=True, expiry_s=message.expiry_s)
         version = "5" if session.protocol == paho.MQTTv5 else "3.1.1"
         text = f"connected to {self.settings.address} with MQTT {version}"
-        self._complaints.say(logging.INFO, text, text)
+        if self._tell == self._warn:
+            self._complaints.say(logging.INFO, text, text)
 
     def _received(self, message: Received) -> None:
         with self._lock:
@@ -205,6 +212,9 @@ class Connection:
             kind = type(error).__name__
             if self._faults.warn(kind, f"{message.topic}: can't be handled ({kind})"):
                 log.exception("%s", message.topic)
+
+    def _warn(self, text: str) -> None:
+        self._complaints.warn(text, f"{text}; events are kept and sent later")
 
     def _hinted(self, trouble: Trouble | None, lasted_s: float) -> Trouble | None:
         """Not every broker tells a client that another one with its id has come."""
@@ -223,4 +233,4 @@ class Connection:
         if before is not None and before.text == trouble.text and now_s < self._repeat_s:
             return
         self._repeat_s = now_s + WINDOW_S
-        self._complaints.warn(trouble.text, f"{trouble.text}; events are kept and sent later")
+        self._tell(trouble.text)
