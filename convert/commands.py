@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calibration.commands import add_normal_options, bank_limits, count, print_notes, report
+from calibration.commands import add_normal_options, count
 from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    from calibration.calibrate import bank_limits, print_notes, tell  # noqa: PLC0415
     from calibration.learn import learn  # noqa: PLC0415
     from calibration.survey import survey  # noqa: PLC0415
     from convert.build import build_backbone  # noqa: PLC0415
@@ -118,7 +119,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         bank_limits(arguments),
         false_alarms_per_day=arguments.false_alarms_per_day,
     )
-    report(arguments.bundle, learnt)
+    tell(arguments.bundle, learnt)
     return 0
 
 

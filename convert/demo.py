@@ -15,8 +15,9 @@ from calibration.simulator import FAULTS, RATE_HZ, Box, Fault, Machine
 from calibration.survey import survey
 from convert.demo_broker import DemoBroker
 from edge.bundle import open_bundle
+from edge.delivery import topics
 from edge.delivery.listen import EventSubscriber
-from edge.delivery.messages import EventMessage, describe, event_topic
+from edge.delivery.messages import AnomalyEvent, describe
 from edge.errors import EarpatchError
 from edge.node import run_node
 from edge.progress import track
@@ -52,6 +53,7 @@ realtime = false
 
 [mqtt]
 url = "{url}"
+protocol = "3.1.1"                # all that the demo's own broker knows
 topic_prefix = "{prefix}"
 protocol = "3.1.1"
 """
@@ -120,35 +122,37 @@ def _make_day(folder: Path, machine: Machine) -> list[tuple[str, Box]]:
     return [(fault.kind, box) for fault, box in zip(faults, boxes, strict=True)]
 
 
-def _run_with_subscriber(settings: Settings) -> list[EventMessage]:
-    """Run the node while a real subscriber prints what it gets."""
-    received: list[EventMessage] = []
+def _run_with_subscriber(settings: Settings) -> list[AnomalyEvent]:
+    """Run the node while a real subscriber gets what it finds."""
+    received: list[AnomalyEvent] = []
     expected: list[int] = []
     late = threading.Event()
 
     def finished() -> bool:
         return late.is_set() or (bool(expected) and len(received) >= expected[0])
 
-    with EventSubscriber(settings.mqtt, event_topic(PREFIX, "+")) as subscriber:
+    topic = topics.topic_of(PREFIX, "+", topics.EVENT)
+    with EventSubscriber(settings.mqtt, topic) as subscriber:
         expected.append(run_node(settings))
         timer = threading.Timer(SUBSCRIBER_WAIT_S, late.set)
         timer.start()
         for event in subscriber.events(finished):
-            if isinstance(event, EventMessage):
+            if isinstance(event, AnomalyEvent):
                 received.append(event)  # noqa: PERF401  (`finished` counts them as they come)
         timer.cancel()
     return received
 
 
-def _compare(received: list[EventMessage], truth: list[tuple[str, Box]]) -> bool:
+def _compare(received: list[AnomalyEvent], truth: list[tuple[str, Box]]) -> bool:
     """Print each event beside the fault that it overlaps most; was all found, and no more?"""
     print("   The subscriber received:")
     found: set[str] = set()
     strays = 0
     for event in received:
-        box = Box(event.start_s, event.end_s, event.low_hz, event.high_hz)
+        data = event.data
+        box = Box(data.start_s, data.end_s, data.low_hz, data.high_hz)
         overlap, kind, true = max((box.overlap(true), kind, true) for kind, true in truth)
-        print(f"   {describe(event, f'{event.reported_utc.astimezone():%H:%M:%S}')}")
+        print(f"   {describe(event)}")
         if overlap > 0:
             found.add(kind)
             print(

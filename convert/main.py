@@ -17,6 +17,7 @@ import convert.commands
 import edge.commands
 from edge import __version__
 from edge.errors import EarpatchError
+from edge.quiet import Thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Thinned())
     try:
         return int(arguments.handler(arguments))
     except EarpatchError as error:

@@ -67,7 +67,9 @@ class RecordingProvenance(msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
     lesson: int  # operating states are taught one after another
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Manifest(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True
+):
     """Everything about a bundle but its tensors."""
 
     format: Literal["earpatch-bundle-2"]
@@ -87,7 +89,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     bands_db: list[float]  # the level that is normal in each mel band of those rows
     runtime: RuntimeInfo
     recordings: list[RecordingProvenance]
+    microphone: str = ""  # the identity of the one that recorded them, where that is known
     files: dict[str, FileDigest]
+
+    @property
+    def calibration_id(self) -> str:
+        """Of what was learnt: two bundles that share it judge alike."""
+        learnt = (self.front_end, self.thresholds, self.bands_db, self.files)
+        return hashlib.sha256(msgspec.json.encode(learnt, order="sorted")).hexdigest()[:ID_LENGTH]
 
     def with_id(self) -> Manifest:
         """The same manifest under the id that its content has."""

@@ -1,4 +1,4 @@
-"""The commands of the node: `run`, `score`, `listen`. What a command needs is imported by it."""
+"""The commands of the node: `run`, `score`, `devices`, `listen`; imports are left to each."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     score.add_argument("--maps", type=Path, metavar="DIR", help="write <stem>.npz with the map")
     score.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
     score.set_defaults(handler=_score)
+
+    devices = commands.add_parser("devices", help="list microphones, with their configuration")
+    devices.add_argument("--json", action="store_true", help="for a program")
+    devices.add_argument(
+        "--meter", nargs="?", const="", metavar="DEVICE",
+        help="show the level of a microphone as it is; the first one unless named",
+    )  # fmt: skip
+    devices.add_argument("--seconds", type=float, metavar="S", help="of the meter; for ever unless")
+    devices.set_defaults(handler=_devices)
+
+    contract = commands.add_parser("contract", help="print what a subscriber may rely on")
+    contract.add_argument(
+        "--schema", action="store_true", help="JSON Schema alone; else AsyncAPI 3 with examples"
+    )
+    contract.set_defaults(handler=_contract)
 
     listen = commands.add_parser("listen", help="print the events of nodes as they come")
     listen.add_argument("--url", default=DEFAULT_URL, help=f"broker, default {DEFAULT_URL}")
@@ -110,13 +125,59 @@ def _print_verdict(scored: Scored, learnt_s: float) -> None:
         )
 
 
+def _contract(arguments: argparse.Namespace) -> int:
+    import msgspec  # noqa: PLC0415
+
+    from edge.delivery.contract import asyncapi, schema  # noqa: PLC0415
+
+    document = schema() if arguments.schema else asyncapi()
+    print(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+    return 0
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    if arguments.meter is not None:
+        return _meter(arguments)
+    import msgspec  # noqa: PLC0415
+
+    from edge.capture.devices import list_microphones, text_of  # noqa: PLC0415
+
+    listing = list_microphones(Path("/"))
+    if arguments.json:
+        print(msgspec.json.encode(listing).decode())
+    else:
+        print(*text_of(listing), sep="\n")
+    return 0 if any(each.usable for each in listing.microphones) else EarpatchError.exit_code
+
+
+def _meter(arguments: argparse.Namespace) -> int:
+    import time  # noqa: PLC0415
+
+    from edge.capture.capture import Capture  # noqa: PLC0415
+    from edge.capture.meter import Meter  # noqa: PLC0415
+    from edge.capture.microphone import Microphone  # noqa: PLC0415
+    from edge.capture.settings import LivenessSettings, MicrophoneSource  # noqa: PLC0415
+
+    source = MicrophoneSource(device=arguments.meter)
+    liveness, meter = LivenessSettings(), Meter()
+    until = time.monotonic() + (arguments.seconds or float("inf"))
+    with Capture(Microphone(source, liveness), liveness) as capture:
+        try:
+            while time.monotonic() < until:
+                capture.read(timeout_s=0.1)
+                meter.show(capture.status)
+        finally:
+            meter.end()
+    return 0
+
+
 def _listen(arguments: argparse.Namespace) -> int:
+    from edge.delivery import topics  # noqa: PLC0415
     from edge.delivery.listen import print_events  # noqa: PLC0415
-    from edge.delivery.messages import event_topic  # noqa: PLC0415
     from edge.delivery.settings import broker_settings, topic_prefix  # noqa: PLC0415
 
     prefix = arguments.topic.removesuffix("/")
-    topic = prefix if prefix == "#" else event_topic(topic_prefix(prefix), "+")
+    topic = prefix if prefix == "#" else topics.topic_of(topic_prefix(prefix), "+", topics.EVENT)
     settings = broker_settings(
         arguments.url, arguments.username, arguments.password_file, arguments.ca
     )

@@ -56,12 +56,20 @@ class Detector:
         bundle: the verified bundle.
         rate_hz: rate of the samples.
         rules: how cells become events.
+        drift: goes on watching over several streams; a new one unless told.
 
     Raises:
         RecordingError: the rate is so low that no row of the map can be scored.
     """
 
-    def __init__(self, bundle: Bundle, *, rate_hz: int, rules: EventRules | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        rate_hz: int,
+        rules: EventRules | None = None,
+        drift: Drift | None = None,
+    ) -> None:
         manifest = self._manifest = bundle.manifest
         info, front_end, limits = manifest.backbone, manifest.front_end, manifest.thresholds
         self.limit_hz = min(rate_hz / 2, manifest.limit_hz)
@@ -81,7 +89,7 @@ class Detector:
         self._fast = self._stage(limits, limits.fast(), rules)
         self._slow = self._stage(limits, limits.slow(), SLOW_RULES) if limits.slow() else None
         self._told: list[Event] = []
-        self._drift = Drift(limits.tail, self.column_s)
+        self._drift = drift or Drift(limits.tail, self.column_s)
         self._lasting_told_s = -np.inf  # while ageing: end of the last lasting event that was told
 
     def push(self, samples: FloatArray) -> Findings:

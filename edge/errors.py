@@ -27,3 +27,15 @@ class DeliveryError(EarpatchError):
     """Events could not be handed to the broker in time."""
 
     exit_code = 3
+
+
+class MicrophoneAbsentError(EarpatchError):
+    """No sound card here is the microphone that was asked for; it may come later."""
+
+
+class MicrophoneAmbiguousError(EarpatchError):
+    """Several sound cards are what was asked for, and a guess might hear the wrong machine."""
+
+
+class SnapshotError(EarpatchError):
+    """A clip can't be sent, or what was sent is not whole."""

@@ -1,4 +1,4 @@
-"""The node's loop: source, ring, detector, outbox, broker; until the sound ends or SIGTERM."""
+"""The node's loop: inputs, detectors, outbox, broker; until the sound ends or SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,141 +6,198 @@ import contextlib
 import logging
 import signal
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.bundle import Bundle, open_bundle
-from edge.capture.source import Capture, Source, open_source
-from edge.delivery.messages import (
-    CALIBRATION_SCHEMA,
-    SCHEMA,
-    CalibrationMessage,
-    EventMessage,
-    describe,
-)
+from edge.alarms.states import Summary
+from edge.clips.keeper import ClipKeeper
+from edge.clock import Clock
+from edge.delivery.home_assistant import HomeAssistant
+from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from edge.delivery.records import Outgoing
-from edge.delivery.ulid import UlidSource
-from edge.detector import Detector, rules_for
-from edge.embedding import column_s
-from edge.errors import DeliveryError
+from edge.delivery.reporter import Reporter, corrected
+from edge.desk import AlarmDesk, is_told
+from edge.errands import Errands
+from edge.errors import DeliveryError, EarpatchError
+from edge.health import SelfReport
+from edge.inputs import Input
+from edge.remote import Remote
+from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.detector import Findings
-    from edge.events import Event
+    from edge.alarms.states import Notice
+    from edge.delivery.messages import CloudEvent
     from edge.settings import Settings
+    from edge.stretch import Found
 
 log = logging.getLogger(__name__)
 
+CLIPS_CLOSE_S = 2.0
+WAIT_S = 0.25  # for sound, in a turn of the loop
+CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
-def run_node(settings: Settings, *, stop: threading.Event | None = None) -> int:
-    """Run until the source ends or `stop` is set; returns the number of events.
+
+def run_node(
+    settings: Settings, *, stop: threading.Event | None = None, clock: Clock | None = None
+) -> int:
+    """Run until the sources end or `stop` is set; returns the number of events.
 
     Raises:
-        EarpatchError: the bundle, the source or the state folder can't be used.
+        EarpatchError: a bundle, a source or the state folder can't be used.
         DeliveryError: the sound ended and the broker did not take all events in time.
     """
-    bundle = open_bundle(Path(settings.bundle.path), runtime=settings.bundle.runtime)
-    source = open_source(settings.source)
-    node = Node(settings, bundle, source)
+    inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
+    node = Node(settings, inputs, clock or Clock())
     with _stop_on_signals(stop or threading.Event()) as stopping:
         return node.run(stopping)
 
 
 class Node:
-    """One source, one bundle, one broker."""
+    """Some inputs, one loop, one broker."""
 
-    def __init__(self, settings: Settings, bundle: Bundle, source: Source) -> None:
-        self._settings, self._source = settings, source
-        self._bundle_id = bundle.manifest.bundle_id
-        self._learnt_s = sum(r.duration_s for r in bundle.manifest.recordings)
-        seconds = column_s(bundle.manifest.front_end, bundle.manifest.backbone)
-        rules = rules_for(settings.events.on_delay_s, settings.events.off_delay_s, seconds)
-        self._detector = Detector(bundle, rate_hz=source.rate_hz, rules=rules)
-        self._outbox = Outbox(Path(settings.node.state_dir), settings.outbox)
-        self._ulid = UlidSource()
-        self._ageing = False
-        self._publisher = Publisher(settings.mqtt, settings.node.id, self._outbox)
-        log.info(
-            "%s listens to %s at %d Hz; bundle %s, %s %s, up to %.0f Hz",
-            settings.node.id, source.name, source.rate_hz, self._bundle_id,
-            bundle.backbone.runtime.name, bundle.backbone.runtime.version, self._detector.limit_hz,
+    def __init__(self, settings: Settings, inputs: list[Input], clock: Clock) -> None:
+        self._settings, self._inputs, self._clock = settings, inputs, clock
+        node, folder = settings.node.id, Path(settings.node.state_dir)
+        self._outbox = Outbox(folder, settings.outbox)
+        self._publisher = Publisher(settings.mqtt, node, self._outbox)
+        self._reporter = Reporter(
+            node, settings.mqtt.topic_prefix, clock, self._outbox.next_sequence
+        )
+        self._desk = AlarmDesk(inputs, settings.alarm, folder, clock, self._annunciate)
+        self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
+        names = [each.name for each in inputs]
+        self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
+        self._clips = ClipKeeper(settings.clips, folder / "clips", names)
+        self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        HomeAssistant(
+            settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
+            names,
         )  # fmt: skip
-        if bundle.backbone.runtime != bundle.manifest.runtime:
-            log.warning(
-                "the thresholds were made with %s %s; runtimes round differently",
-                bundle.manifest.runtime.name, bundle.manifest.runtime.version,
-            )  # fmt: skip
+        self._watchdog = Watchdog()
+        self._anomalies = 0
+        self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
+        for each in inputs:
+            self._introduce(each)
 
     def run(self, stop: threading.Event) -> int:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
-            self._tell_calibration(ageing=False)
             try:
-                events = self._listen(stop)
+                self._listen(stop)
+                self._self.tell_changes()
                 self._drain(stop)
             finally:
+                self._errands.close()
+                self._clips.close(CLIPS_CLOSE_S)
+                self._watchdog.stopping()
                 self._publisher.stop()
-        return events
+        return self._anomalies
 
-    def _listen(self, stop: threading.Event) -> int:
-        events = 0
+    def _listen(self, stop: threading.Event) -> None:
+        running = list(self._inputs)
+        with contextlib.ExitStack() as stack:
+            for each in running:
+                stack.enter_context(each)
+            while running and not stop.is_set():
+                wait_s = WAIT_S / len(running)
+                for each in list(running):
+                    self._turn(each, wait_s)
+                    if self._is_over(each):
+                        running.remove(each)
+                self._look_after()
+            for each in running:
+                self._report(each, each.finish())
+
+    def _turn(self, each: Input, wait_s: float) -> None:
+        """Score what one input has: one block, so that the others get their turn."""
+        self._report(each, each.step(wait_s) or [])
+        if (block := each.last_block) is not None:
+            self._clips.hear(each.name, block)
+            self._errands.hear(each, block)
+        if (score := each.take_sounding()) is not None:
+            self._desk.sounding(each.name, score)
+        for loud in each.take_loud():
+            self._keep(self._reporter.level(each, loud))
+
+    def _look_after(self) -> None:
+        """All that has to be done again and again, beside scoring. Never blocks."""
+        self._remote.work()
+        self._errands.work()
+        self._desk.tick()
+        self._self.tell_changes()
+        if (loss := self._outbox.take_loss()) is not None:
+            self._keep(self._reporter.loss(loss))
+        if self._uncorrected and self._clock.synced:
+            self._correct()
+        self._publisher.pump()
+        if self._self.accounted_for():
+            self._watchdog.alive(self._self.line())
+
+    def _is_over(self, each: Input) -> bool:
+        """Whether an input has ended; one that fails doesn't take an open event with it."""
         try:
-            with Capture(self._source) as capture:
-                while not stop.is_set() and (samples := capture.read()) is not None:
-                    if len(samples):
-                        events += self._report(self._detector.push(samples))
-                    self._publisher.pump()
-        finally:  # a source that fails doesn't take an open event with it
-            events += self._report(self._detector.finish())
-        return events
+            if not each.ended:
+                return False
+        except EarpatchError as error:
+            self._report(each, each.finish())
+            if len(self._inputs) == 1:
+                raise
+            log.error("%s: %s; the other inputs go on", each.name, error)  # noqa: TRY400
+        self._report(each, each.finish())
+        return True
 
-    def _report(self, findings: Findings) -> int:
-        if findings.ageing != self._ageing:
-            self._tell_calibration(ageing=findings.ageing)
-        for event in findings.events:
-            now = datetime.now(timezone.utc)
-            message = self._message(event, now)
-            self._outbox.put(Outgoing(id=self._ulid(), payload=msgspec.json.encode(message)))
-            log.warning("%s", describe(message, f"{now.astimezone():%H:%M:%S}"))
-        return len(findings.events)
+    def _report(self, each: Input, found: list[Found]) -> None:
+        for one in found:
+            self._anomalies += 1
+            event = self._reporter.anomaly(each, one)
+            self._keep(event)
+            data = event.data
+            self._desk.event(each.name, event.id, data.start_s, data.end_s, data.score)
+            box = (data.start_s, data.end_s, data.low_hz, data.high_hz)
+            self._clips.event(each.name, event.id, *box)
 
-    def _tell_calibration(self, *, ageing: bool) -> None:
-        self._ageing = ageing
-        now = datetime.now(timezone.utc).replace(microsecond=0)
-        message = CalibrationMessage(
-            schema=CALIBRATION_SCHEMA,
-            node=self._settings.node.id,
-            state="ageing" if ageing else "current",
-            since_utc=now,
-            bundle=self._bundle_id,
-        )
-        self._publisher.tell_calibration(msgspec.json.encode(message))
-        if ageing:
+    def _annunciate(self, each: Input, notice: Notice) -> None:
+        if not is_told(notice):
+            return
+        if isinstance(notice, Summary):
+            self._keep(self._reporter.alarm_summary(each, notice))
+        else:
+            self._keep(self._reporter.alarm(each, notice))
+
+    def _keep(self, event: CloudEvent) -> None:
+        active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
+        self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        log.warning("%s", describe(event), extra={"always": True})
+
+    def _correct(self) -> None:
+        """The clock is right now: so are the times of what has not been sent."""
+        sequence = 0
+        while page := self._outbox.after(sequence, CORRECTED_AT_ONCE):
+            for waiting in page:
+                if (payload := corrected(waiting.payload, self._clock)) is not None:
+                    self._outbox.replace(waiting.sequence, payload)
+            sequence = page[-1].sequence
+        self._uncorrected = False
+
+    def _introduce(self, each: Input) -> None:
+        manifest, backbone = each.bundle.manifest, each.bundle.backbone
+        log.info(
+            "%s listens to %s; bundle %s, %s %s, up to %.0f Hz",
+            self._settings.node.id, each.source.name, manifest.bundle_id,
+            backbone.runtime.name, backbone.runtime.version, manifest.limit_hz,
+        )  # fmt: skip
+        if backbone.runtime != manifest.runtime:
             log.warning(
-                "calibration is ageing: sound has moved away from what was learnt; lasting "
-                "deviations are told once an hour. While the machine is well, calibrate anew"
-            )
-
-    def _message(self, event: Event, now: datetime) -> EventMessage:
-        return EventMessage(
-            schema=SCHEMA,
-            node=self._settings.node.id,
-            sequence=self._outbox.next_sequence(),
-            reported_utc=now.replace(microsecond=now.microsecond // 1000 * 1000),
-            source=self._source.name,
-            sounds_like=event.sounds_like,
-            summary=event.summary(self._learnt_s),
-            bundle=self._bundle_id,
-            **msgspec.structs.asdict(event),
-        )
+                "the thresholds were made with %s %s; runtimes round differently",
+                manifest.runtime.name, manifest.runtime.version,
+            )  # fmt: skip
 
     def _drain(self, stop: threading.Event) -> None:
         remaining = self._publisher.drain(self._settings.mqtt.drain_s, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from edge.capture.settings import RecordingSource, StdinSource
+from edge.alarms.settings import AlarmSettings
+from edge.capture.identity import parse_identity
+from edge.capture.settings import (
+    LevelRule,
+    LivenessSettings,
+    MicrophoneSource,
+    RecordingSource,
+    StdinSource,
+)
+from edge.clips.settings import ClipSettings
+from edge.delivery.home_assistant import HomeAssistantSettings
 from edge.delivery.records import OutboxLimits
 from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
+from edge.explained import explained
+from edge.remote import CommandSettings
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
 from edge.words import printable
@@ -26,6 +37,10 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+AnySource = RecordingSource | StdinSource | MicrophoneSource
+ONLY_INPUT = "main"  # the name of an input that has none
 
 
 class NodeSettings(Section, frozen=True):
@@ -49,15 +64,54 @@ class EventSettings(Section, frozen=True):
     off_delay_s: Annotated[float, Meta(ge=0, le=60)] = 0.32
 
 
+class InputSettings(Section, frozen=True):
+    """[[inputs]]: one of several microphones, with the bundle that knows its machine."""
+
+    name: Name
+    source: AnySource
+    bundle: BundleSettings
+    level: tuple[LevelRule, ...] = ()
+
+
 class Settings(Section, frozen=True):
-    """A whole configuration file."""
+    """A whole configuration file: one input by itself, or several under [[inputs]]."""
 
     node: NodeSettings
-    bundle: BundleSettings
-    source: RecordingSource | StdinSource
+    bundle: BundleSettings | None = None
+    source: AnySource | None = None
+    level: tuple[LevelRule, ...] = ()
+    inputs: tuple[InputSettings, ...] = ()
+    liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxLimits = OutboxLimits()
     events: EventSettings = EventSettings()
+    alarm: AlarmSettings = AlarmSettings()
+    commands: CommandSettings = CommandSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    clips: ClipSettings = ClipSettings()
+
+    def all_inputs(self) -> tuple[InputSettings, ...]:
+        """The inputs, however they were written.
+
+        Raises:
+            SettingsError: none, both ways at once, or one name twice.
+        """
+        single = self.source is not None or self.bundle is not None or bool(self.level)
+        if self.inputs and single:
+            raise SettingsError("either [source], [bundle] and [[level]], or [[inputs]], not both")
+        names = [i.name for i in self.inputs]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise SettingsError(f"[[inputs]]: the name {twice[0]!r} is there twice")
+        if self.inputs:
+            return self.inputs
+        if self.source is None or self.bundle is None:
+            missing = "source" if self.source is None else "bundle"
+            raise SettingsError(f"[{missing}] is missing; or write [[inputs]] for several")
+        return (
+            InputSettings(
+                name=ONLY_INPUT, source=self.source, bundle=self.bundle, level=self.level
+            ),
+        )
 
 
 def load_settings(path: Path) -> Settings:
@@ -80,8 +134,10 @@ def load_settings(path: Path) -> Settings:
     try:
         settings = msgspec.convert(raw, Settings)
         check_broker(settings.mqtt)
+        _check_inputs(settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {printable(_explain(str(error), raw))}") from None
+        reason = printable(explained(str(error), raw, _known_keys))
+        raise SettingsError(f"{path}: {reason}") from None
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     return _with_absolute_paths(settings, path.parent)
@@ -91,48 +147,64 @@ def _one_line(error: Exception) -> str:
     return printable(next(iter(str(error).splitlines()), type(error).__name__))
 
 
+def _check_inputs(settings: Settings) -> None:
+    """What msgspec can't see: names of microphones and bands that are none."""
+    for each in settings.all_inputs():
+        if isinstance(each.source, MicrophoneSource):
+            parse_identity(each.source.device)
+        for rule in each.level:
+            if rule.high_hz and rule.high_hz <= rule.low_hz:
+                raise SettingsError(
+                    f"level {rule.name!r}: high_hz {rule.high_hz:g} is not above low_hz "
+                    f"{rule.low_hz:g}"
+                )
+
+
 def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
     replace = msgspec.structs.replace
-    source = settings.source
-    if isinstance(source, RecordingSource):
-        source = replace(source, path=str(base / source.path))
+
+    def bundle(found: BundleSettings) -> BundleSettings:
+        return replace(found, path=str(base / found.path))
+
+    def source(found: AnySource) -> AnySource:
+        if isinstance(found, RecordingSource):
+            return replace(found, path=str(base / found.path))
+        return found
+
     return replace(
         settings,
         node=replace(settings.node, state_dir=str(base / settings.node.state_dir)),
-        bundle=replace(settings.bundle, path=str(base / settings.bundle.path)),
-        source=source,
+        bundle=settings.bundle and bundle(settings.bundle),
+        source=settings.source and source(settings.source),
+        inputs=tuple(
+            replace(each, bundle=bundle(each.bundle), source=source(each.source))
+            for each in settings.inputs
+        ),
         mqtt=with_absolute_paths(settings.mqtt, base),
     )
 
 
-_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`$")
-
-
-def _explain(message: str, raw: dict[str, Any]) -> str:
-    """Msgspec's message with the key in front, and the nearest known key for a typo."""
-    match = _MESSAGE.match(message)
-    what, where = (match["what"], match["where"] or "") if match else (message, "")
-    if unknown := _UNKNOWN.match(what):
-        key = unknown["key"]
-        close = difflib.get_close_matches(key, _known_keys(where, raw), n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        section = f"[{where}]" if where else "the file"
-        return f"unknown key '{key}' in {section}{hint}"
-    return f"{where or 'the file'}: {what[:1].lower()}{what[1:]}"
-
-
 def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
-    sources = {"file": RecordingSource, "stdin": StdinSource}
-    source = raw.get("source")
-    kind = str(source.get("kind")) if isinstance(source, dict) else "file"
+    sources = {"file": RecordingSource, "stdin": StdinSource, "microphone": MicrophoneSource}
+    found: Any = raw
+    for key in re.findall(r"[A-Za-z_]+|[0-9]+", section):
+        found = found[int(key)] if key.isdigit() else found.get(key)
+    kind = str(found.get("kind")) if isinstance(found, dict) else "file"
     sections: dict[str, Any] = {
         "": Settings,
         "node": NodeSettings,
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
-        "outbox": OutboxLimits,
         "events": EventSettings,
+        "clips": ClipSettings,
+        "liveness": LivenessSettings,
+        "alarm": AlarmSettings,
+        "commands": CommandSettings,
+        "homeassistant": HomeAssistantSettings,
+        "outbox": OutboxLimits,
+        "level": LevelRule,
+        "inputs": InputSettings,
         "source": sources.get(kind, RecordingSource),
     }
-    yield from sections[section].__struct_fields__ if section in sections else ()
+    last = re.sub(r"\[[^]]*\]", "", section).rpartition(".")[2]
+    yield from sections[last].__struct_fields__ if last in sections else ()

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.alarms.states import Summary, Transition
+    from edge.capture.level import Loud
+    from edge.delivery.records import Loss
 
 SHORT_S = 0.4
 NARROW_OCTAVES, BROAD_OCTAVES = 0.8, 2.5
@@ -87,6 +93,50 @@ def spoken_rate(per_day: float) -> str:
     if days < YEAR_DAYS:
         return f"once in {days:.0f} days"
     return f"once in {days / YEAR_DAYS:,.0f} years"
+
+
+def level_summary(loud: Loud) -> str:
+    """A level rule that was met, in one line."""
+    band = f"{loud.low_hz / 1000:.1f}-{loud.high_hz / 1000:.1f} kHz"
+    lasting = f"for {loud.end_s - loud.start_s:.1f} s ({loud.level_dbfs:.1f} dBFS)"
+    return f"louder than {loud.rule.above_dbfs:g} dBFS at {band} {lasting}, rule {loud.rule.name}"
+
+
+_CAUSES = {
+    "event": "it sounds wrong",
+    "returned": "it sounds normal again",
+    "acknowledge": "acknowledged",
+    "reset": "reset",
+    "shelve": "shelved",
+    "unshelve": "unshelved",
+    "shelving_expired": "its time on the shelf is over",
+    "out_of_service": "taken out of service",
+    "in_service": "back in service",
+}
+
+
+def transition_summary(transition: Transition) -> str:
+    """An alarm's change of state, in one line."""
+    by = f" by {transition.by}" if transition.by else ""
+    comment = f" ({transition.comment})" if transition.comment else ""
+    after = transition.after.replace("_", " ")
+    return f"alarm {after}: {_CAUSES[transition.cause]}{by}{comment}"
+
+
+def alarm_summary(summary: Summary) -> str:
+    """What was not told one by one, in one line."""
+    return (
+        f"{summary.count} changes of the alarm were not told one by one: too many in an hour; "
+        f"worst score {summary.worst_score:.2f}"
+    )
+
+
+def loss_summary(loss: Loss) -> str:
+    """Events that could not be kept, in one line."""
+    return (
+        f"{loss.count} events were dropped before they were delivered, numbers "
+        f"{loss.first_sequence} to {loss.last_sequence}: too many were waiting"
+    )
 
 
 def printable(text: str) -> str:

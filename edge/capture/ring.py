@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from edge.capture.sound import Block
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -13,11 +16,22 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 
-class SampleRing:
-    """One writer, one reader, a fixed number of samples.
+class _Mark(NamedTuple):
+    """Where a block begins."""
+
+    frame: int
+    at_s: float
+    rate_hz: int
+    cut: bool
+
+
+class SoundRing:
+    """One writer, one reader, a fixed number of samples, each with its place in time.
 
     A writer that can wait (a file, a pipe) asks `wait_for_room` first. One that can't (a
-    microphone) just writes: what doesn't fit is counted, and unread sound is never written over.
+    microphone) just writes: what doesn't fit is counted and lost, unread sound is never written
+    over, and what comes next is marked as cut. A reader that is too slow loses one long piece
+    rather than many short ones: once full, the ring takes nothing until half of it is free.
 
     Args:
         capacity: samples that fit.
@@ -27,23 +41,32 @@ class SampleRing:
         self._buffer = np.zeros(capacity, np.float32)
         self._changed = threading.Condition()
         self._written = self._read = 0  # frame counters since the start of the stream
+        self._marks: deque[_Mark] = deque()
         self._closed = False
-        self.dropped = 0
+        self._skipping = False
+        self.dropped_s = 0.0
 
     @property
     def waiting(self) -> int:
         """Samples written and not read yet."""
         return self._written - self._read
 
-    def write(self, samples: FloatArray) -> int:
-        """Append what fits, count the rest as dropped; returns how many samples went in."""
+    def write(self, block: Block) -> bool:
+        """Append a block if it fits; returns whether it did."""
         with self._changed:
-            room = 0 if self._closed else self._room
-            taken = samples[:room]
-            self._put(taken)
-            self.dropped += len(samples) - len(taken)
+            if self._closed:
+                return False
+            needed = len(self._buffer) // 2 if self._skipping else 0
+            if self._room < max(needed, len(block.samples)):
+                self._skipping = True
+                self.dropped_s += block.duration_s
+                return False
+            cut = block.cut or self._skipping
+            self._skipping = False
+            self._marks.append(_Mark(self._written, block.at_s, block.rate_hz, cut))
+            self._put(block.samples)
             self._changed.notify_all()
-            return len(taken)
+            return True
 
     def wait_for_room(self, *, timeout_s: float) -> int:
         """How many samples fit, waiting at most `timeout_s` for at least one."""
@@ -51,24 +74,40 @@ class SampleRing:
             self._changed.wait_for(lambda: self._room or self._closed, timeout_s)
             return 0 if self._closed else self._room
 
-    def read(self, *, at_most: int, timeout_s: float) -> FloatArray | None:
-        """Up to `at_most` samples; an empty array when none came in time; None at the end."""
+    def read(self, *, at_most_s: float, timeout_s: float) -> Block | None:
+        """The next sound up to the next cut, at most so long; None when none came in time."""
         with self._changed:
             self._changed.wait_for(lambda: self.waiting or self._closed, timeout_s)
             if not self.waiting:
-                return None if self._closed else np.empty(0, np.float32)
-            count = min(at_most, self.waiting)
+                return None
+            mark, cut, until = self._stretch()
+            count = min(round(at_most_s * mark.rate_hz) or 1, until - self._read)
+            at_s = mark.at_s + (self._read - mark.frame) / mark.rate_hz
             indices = np.arange(self._read, self._read + count) % len(self._buffer)
-            out: FloatArray = self._buffer[indices]
+            samples: FloatArray = self._buffer[indices]
             self._read += count
             self._changed.notify_all()
-            return out
+            return Block(samples, mark.rate_hz, at_s, cut)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left, and nothing will come."""
+        with self._changed:
+            return self._closed and not self.waiting
 
     def close(self) -> None:
         """No more sound will come, or no more is wanted; either side may say so."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _stretch(self) -> tuple[_Mark, bool, int]:
+        """The mark that counts at the reader's place, whether a cut is there, and where next."""
+        while len(self._marks) > 1 and self._marks[1].frame <= self._read:
+            self._marks.popleft()
+        mark = self._marks[0]
+        cuts = (m.frame for m in self._marks if m.cut and m.frame > self._read)
+        return mark, mark.cut and mark.frame == self._read, next(cuts, self._written)
 
     @property
     def _room(self) -> int:

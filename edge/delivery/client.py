@@ -11,7 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.delivery.credentials import password, tls_context
-from edge.delivery.messages import OFFLINE
+from edge.delivery.topics import OFFLINE
 
 if TYPE_CHECKING:
     from edge.delivery.settings import BrokerSettings

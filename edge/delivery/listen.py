@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge.delivery import topics
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection, can_subscribe
-from edge.delivery.messages import EVENT_SUFFIX, EventMessage, describe
+from edge.delivery.messages import CloudEvent, describe
 from edge.errors import DeliveryError
 from edge.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
     from edge.delivery.session import Received
     from edge.delivery.settings import BrokerSettings
@@ -67,7 +67,7 @@ class EventSubscriber:
     def __exit__(self, *_: object) -> None:
         self._connection.stop()
 
-    def events(self, stop: Callable[[], bool]) -> Iterator[EventMessage | str]:
+    def events(self, stop: Callable[[], bool]) -> Iterator[CloudEvent | str]:
         """Events as they come; a text in place of one that can't be read."""
         while not stop():
             try:
@@ -81,23 +81,18 @@ class EventSubscriber:
             print(f"earpatch: {trouble}; trying again", file=sys.stderr)
 
     def _received(self, message: Received) -> None:
-        if message.topic.endswith(EVENT_SUFFIX):
+        if message.topic.endswith(f"/{topics.EVENT}"):
             self._messages.put(message.payload)
 
 
-def _decode(payload: bytes) -> EventMessage | str:
+def _decode(payload: bytes) -> CloudEvent | str:
     """Anybody may publish anything."""
     try:
-        event = msgspec.json.decode(payload, type=EventMessage)
-        local_clock(event.reported_utc)
+        event: CloudEvent = msgspec.json.decode(payload, type=CloudEvent)
+        describe(event)
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError) as error:
         return printable(f"a message that is not an event ({error}): {payload[:60]!r}")
     return event
-
-
-def local_clock(moment: datetime) -> str:
-    """The time of day, here."""
-    return f"{moment.astimezone():%H:%M:%S}"
 
 
 def print_events(
@@ -117,5 +112,5 @@ def print_events(
                 print(event, flush=True)
                 continue
             received += 1
-            print(describe(event, local_clock(event.reported_utc)), flush=True)
+            print(describe(event), flush=True)
     return received

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from edge.delivery import topics
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection
 from edge.delivery.flights import Flight, Flights
 from edge.delivery.lanes import Allowance, Lanes, Recent
-from edge.delivery.messages import availability_topic, calibration_topic
 from edge.delivery.refusals import Refusals
 from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
 from edge.delivery.trouble import Kind, Trouble
@@ -59,7 +59,7 @@ class Publisher:
         limits: BackoffLimits | None = None,
     ) -> None:
         self._settings, self._node, self._outbox = settings, node, outbox
-        availability = availability_topic(settings.topic_prefix, node)
+        availability = self.topic(topics.AVAILABILITY)
         self.connection = Connection(settings, Identity(f"earpatch-{node}", availability), limits)
         self._session: Session | None = None
         self._in_flight = Flights()
@@ -86,7 +86,7 @@ class Publisher:
 
     def topic(self, leaf: str) -> str:
         """The node's own topic of that name."""
-        return f"{self._settings.topic_prefix}/{self._node}/{leaf}"
+        return topics.topic_of(self._settings.topic_prefix, self._node, leaf)
 
     def retain(self, leaf: str, payload: bytes, expiry_s: int | None = None) -> None:
         """Say, retained, now and on every connection."""
@@ -96,9 +96,13 @@ class Publisher:
         """Listen to one of the node's own topics, in the connection's thread."""
         self.connection.subscribe(self.topic(leaf), handler)
 
-    def tell_calibration(self, payload: bytes) -> None:
-        """Say, retained, whether the calibration still fits."""
-        self.connection.retain(calibration_topic(self._settings.topic_prefix, self._node), payload)
+    def publish(self, leaf: str, payload: bytes) -> bool:
+        """Say something once, not kept: an answer. False while there is no connection."""
+        session = self.connection.session
+        if session is None:
+            return False
+        session.publish(self.topic(leaf), payload)
+        return True
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never waits for the broker."""
@@ -212,6 +216,7 @@ class Publisher:
                 return
             else:
                 self._fly(session, message, backlog=backlog)
+                flying = self._in_flight.sequences
 
     def _has_room(self, session: Session, *, backlog: bool) -> bool:
         window = min(MAX_IN_FLIGHT, max(1, session.receive_maximum - KEPT_FOR_STATES))

@@ -19,7 +19,7 @@ from paho.mqtt.enums import LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 
 from edge.delivery.client import CONNECT_TIMEOUT_S, make_client, properties
-from edge.delivery.messages import OFFLINE, ONLINE
+from edge.delivery.topics import OFFLINE, ONLINE
 from edge.delivery.trouble import (
     Kind,
     Trouble,

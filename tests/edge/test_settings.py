@@ -56,7 +56,8 @@ def changed(old: str, new: str) -> str:
 def test_the_example_is_read(tmp_path: Path) -> None:
     read = load_settings(write(tmp_path, EXAMPLE))
     assert (read.node.id, read.node.state_dir) == ("pump-3", "/var/lib/earpatch")
-    assert (read.bundle.path, read.bundle.runtime) == ("/var/lib/earpatch/bundle", "auto")
+    (only,) = read.all_inputs()
+    assert (only.bundle.path, only.bundle.runtime) == ("/var/lib/earpatch/bundle", "auto")
     assert read.source == RecordingSource(path=str(tmp_path / "line3.flac"), realtime=True)
     assert read.mqtt.address == BrokerAddress("192.168.1.10", 1883)
     assert read.mqtt.topic_prefix == "site/area/line"
@@ -82,7 +83,7 @@ def test_relative_paths_are_relative_to_the_file(
     monkeypatch.chdir(tmp_path)
     read = load_settings(write(tmp_path / "etc", text))
     assert read.node.state_dir == str(tmp_path / "etc" / "state")
-    assert read.bundle.path == str(tmp_path / "etc" / "b")
+    assert read.all_inputs()[0].bundle.path == str(tmp_path / "etc" / "b")
     assert isinstance(read.source, RecordingSource)
     assert read.source.path == str(tmp_path / "etc" / "line3.flac")
 
@@ -108,7 +109,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "unlike any key": ("realtime", "xyzzy", ["unknown key 'xyzzy' in [source]"]),
     "key with a backtick": ("realtime", '"real`time"', ["source", "real`time"]),
     "key with a line break": ("realtime", '"real\\ntime"', ["unknown key"]),
-    "unknown kind": (KIND, 'kind = "microphone"', ["source.kind", "microphone"]),
+    "unknown kind": (KIND, 'kind = "mikrofon"', ["source.kind", "mikrofon"]),
     "no kind": (KIND, "", ["source", "kind"]),
     "kind of another type": (KIND, "kind = 3", ["source.kind", "int"]),
     "key of another kind": (KIND, 'kind = "stdin"\nrate_hz = 48000', ["'path'", "[source]"]),

@@ -10,47 +10,65 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
-from edge.capture.ring import SampleRing
+from edge.capture.ring import SoundRing
+from edge.capture.sound import Block
 
 FloatArray = NDArray[np.float32]
 DEADLINE_S = 10.0
 FOR_EVER_S = 3600.0
+RATE_HZ = 10
+
+
+def block(samples: list[float] | FloatArray, *, at_s: float = 0.0, cut: bool = False) -> Block:
+    return Block(np.asarray(samples, np.float32), RATE_HZ, at_s, cut)
 
 
 class RingIsABoundedList(RuleBasedStateMachine):
     """Every operation does to the ring what it does to a list with a largest length."""
 
-    @initialize(capacity=st.integers(1, 7))
+    @initialize(capacity=st.integers(1, 9))
     def start(self, capacity: int) -> None:
         """An empty ring."""
         self.capacity = capacity
-        self.ring = SampleRing(capacity)
-        self.held: list[float] = []
+        self.ring = SoundRing(capacity)
+        self.held: list[tuple[float, float, bool]] = []  # sample, its time, whether a cut is before
         self.dropped = 0
-        self.closed = False
-        self.next_sample = 1.0
+        self.skipping = self.closed = False
+        self.next_sample = 0
 
-    @rule(count=st.integers(0, 20))
-    def write(self, count: int) -> None:
-        """What does not fit is dropped."""
-        samples = np.arange(self.next_sample, self.next_sample + count, dtype=np.float32)
-        self.next_sample += count
-        room = 0 if self.closed else self.capacity - len(self.held)
-        fits = min(count, room)
-        assert self.ring.write(samples) == fits
-        self.held += samples[:fits].tolist()
-        self.dropped += count - fits
+    @rule(count=st.integers(1, 20), cut=st.booleans())
+    def write(self, count: int, *, cut: bool) -> None:
+        """A block that does not fit is lost whole; then half of the ring must be free again."""
+        first, self.next_sample = self.next_sample, self.next_sample + count
+        samples = np.arange(first, first + count, dtype=np.float32)
+        room = self.capacity - len(self.held)
+        needed = max(count, self.capacity // 2 if self.skipping else 0)
+        fits = not self.closed and room >= needed
+        assert self.ring.write(block(samples, at_s=first / RATE_HZ, cut=cut)) == fits
+        if self.closed:
+            return
+        if fits:
+            cuts = [cut or self.skipping, *[False] * (count - 1)]
+            times = samples / RATE_HZ
+            self.held += list(zip(samples.tolist(), times.tolist(), cuts, strict=True))
+        else:
+            self.dropped += count
+        self.skipping = not fits
 
     @rule(at_most=st.integers(1, 20))
     def read(self, at_most: int) -> None:
-        """Oldest first; None when closed and empty."""
-        samples = self.ring.read(at_most=at_most, timeout_s=0.0)
-        if self.closed and not self.held:
-            assert samples is None
+        """Oldest first, never across a cut, each block at its time."""
+        found = self.ring.read(at_most_s=at_most / RATE_HZ, timeout_s=0.0)
+        if not self.held:
+            assert found is None
             return
-        assert samples is not None
-        assert samples.tolist() == self.held[:at_most]
-        self.held = self.held[at_most:]
+        assert found is not None
+        later = [index for index, (_, _, cut) in enumerate(self.held) if cut and index]
+        expected = self.held[: min([at_most, *later])]
+        assert found.samples.tolist() == [sample for sample, _, _ in expected]
+        assert found.at_s == pytest.approx(expected[0][1])
+        assert found.cut == expected[0][2]
+        self.held = self.held[len(expected) :]
 
     @rule()
     def room(self) -> None:
@@ -68,7 +86,8 @@ class RingIsABoundedList(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         """After every step."""
         assert self.ring.waiting == len(self.held)
-        assert self.ring.dropped == self.dropped
+        assert self.ring.dropped_s == pytest.approx(self.dropped / RATE_HZ)
+        assert self.ring.ended == (self.closed and not self.held)
 
 
 TestRingIsABoundedList = RingIsABoundedList.TestCase
@@ -94,33 +113,34 @@ class InBackground:
         return self.result
 
 
-def full_ring() -> SampleRing:
-    ring = SampleRing(4)
-    ring.write(np.ones(4, np.float32))
+def full_ring() -> SoundRing:
+    ring = SoundRing(4)
+    ring.write(block([1, 1, 1, 1]))
     return ring
 
 
 def test_a_reader_that_waits_gets_what_is_written_then() -> None:
-    ring = SampleRing(4)
-    reader = InBackground(lambda: ring.read(at_most=4, timeout_s=FOR_EVER_S))
-    ring.write(np.array([1, 2], np.float32))
+    ring = SoundRing(4)
+    reader = InBackground(lambda: ring.read(at_most_s=1.0, timeout_s=FOR_EVER_S))
+    ring.write(block([1, 2]))
     result = reader.finished()
-    assert isinstance(result, np.ndarray)
-    assert result.tolist() == [1, 2]
+    assert isinstance(result, Block)
+    assert result.samples.tolist() == [1, 2]
 
 
 def test_a_writer_that_waits_is_told_the_room_that_a_read_makes() -> None:
     ring = full_ring()
     writer = InBackground(lambda: ring.wait_for_room(timeout_s=FOR_EVER_S))
-    ring.read(at_most=3, timeout_s=0.0)
+    ring.read(at_most_s=0.3, timeout_s=0.0)
     assert writer.finished() == 3
 
 
 def test_closing_wakes_a_waiting_reader_with_the_end() -> None:
-    ring = SampleRing(4)
-    reader = InBackground(lambda: ring.read(at_most=1, timeout_s=FOR_EVER_S))
+    ring = SoundRing(4)
+    reader = InBackground(lambda: ring.read(at_most_s=1.0, timeout_s=FOR_EVER_S))
     ring.close()
     assert reader.finished() is None
+    assert ring.ended
 
 
 def test_closing_wakes_a_waiting_writer_without_room() -> None:
@@ -132,25 +152,36 @@ def test_closing_wakes_a_waiting_writer_without_room() -> None:
 
 @pytest.mark.parametrize("timeout_s", [0.0, 0.05])
 def test_a_wait_ends_at_its_timeout(timeout_s: float) -> None:
-    empty, full = SampleRing(4), full_ring()
-    reader = InBackground(lambda: empty.read(at_most=1, timeout_s=timeout_s))
+    empty, full = SoundRing(4), full_ring()
+    reader = InBackground(lambda: empty.read(at_most_s=1.0, timeout_s=timeout_s))
     writer = InBackground(lambda: full.wait_for_room(timeout_s=timeout_s))
-    nothing = reader.finished()
-    assert isinstance(nothing, np.ndarray)
-    assert len(nothing) == 0
+    assert reader.finished() is None
     assert writer.finished() == 0
 
 
 def test_what_was_read_is_not_changed_by_later_writes() -> None:
     ring = full_ring()
-    samples = ring.read(at_most=4, timeout_s=0.0)
-    ring.write(np.zeros(4, np.float32))
-    assert samples is not None
-    assert samples.tolist() == [1, 1, 1, 1]
+    found = ring.read(at_most_s=0.4, timeout_s=0.0)
+    ring.write(block([0, 0, 0, 0]))
+    assert found is not None
+    assert found.samples.tolist() == [1, 1, 1, 1]
+
+
+def test_a_reader_that_is_too_slow_loses_one_long_piece_and_not_many_short_ones() -> None:
+    """C02, C05: overload costs whole stretches, and what comes next is marked."""
+    ring = SoundRing(40)
+    cuts = []
+    for index in range(200):  # the writer is twice as fast as the reader
+        ring.write(block(np.full(4, index), at_s=index * 0.4))
+        if index % 2 and (found := ring.read(at_most_s=0.4, timeout_s=0.0)):
+            cuts.append(found.cut)
+    assert ring.dropped_s > 0
+    lost_blocks = ring.dropped_s / 0.4
+    assert lost_blocks / max(1, sum(cuts)) >= 4
 
 
 def test_a_writer_and_a_reader_at_once_lose_and_repeat_nothing() -> None:
-    ring = SampleRing(101)
+    ring = SoundRing(101)
     sent = np.arange(20_000, dtype=np.float32)
     received: list[FloatArray] = []
 
@@ -159,13 +190,17 @@ def test_a_writer_and_a_reader_at_once_lose_and_repeat_nothing() -> None:
         while offered < len(sent):
             room = ring.wait_for_room(timeout_s=DEADLINE_S)
             assert room, "the reader has stopped reading"
-            offered += ring.write(sent[offered : offered + min(room, 37)])
+            part = sent[offered : offered + min(room, 37)]
+            assert ring.write(block(part, at_s=offered / RATE_HZ))
+            offered += len(part)
         ring.close()
 
     writer = InBackground(write_all)
-    while (samples := ring.read(at_most=53, timeout_s=DEADLINE_S)) is not None:
-        assert len(samples), "the writer has stopped writing"
-        received.append(samples)
+    while not ring.ended:
+        found = ring.read(at_most_s=5.3, timeout_s=DEADLINE_S)
+        assert found is not None or ring.ended, "the writer has stopped writing"
+        if found is not None:
+            received.append(found.samples)
     writer.finished()
     assert np.array_equal(np.concatenate(received), sent)
-    assert ring.dropped == 0
+    assert ring.dropped_s == 0
