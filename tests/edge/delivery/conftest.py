@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.quiet import Thinned
 from tests.edge.delivery.faults import Proxy
 
 if TYPE_CHECKING:
@@ -20,3 +21,10 @@ def proxy(broker: Broker) -> Iterator[Proxy]:
     hop = Proxy(broker.port)
     yield hop
     hop.close()
+
+
+@pytest.fixture(autouse=True)
+def _every_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A command that another test ran in this process has thinned out what `caplog` sees."""
+    for thinning in [one for one in caplog.handler.filters if isinstance(one, Thinned)]:
+        caplog.handler.removeFilter(thinning)

@@ -95,6 +95,7 @@ class Killings:
     cuts: int = 0
     recorded: dict[str, int] = field(default_factory=dict)  # id -> sequence, as the nodes told
     received: Counter[str] = field(default_factory=Counter)  # id -> how often
+    untold_in_run: Counter[int] = field(default_factory=Counter)
     sequences: dict[str, int] = field(default_factory=dict)  # id -> sequence, as received
 
     @property
@@ -103,9 +104,9 @@ class Killings:
         return set(self.recorded) - set(self.received)
 
     @property
-    def unknown(self) -> int:
-        """Received and never told as recorded: at most the last one of each run may be."""
-        return len(set(self.received) - set(self.recorded))
+    def untold(self) -> int:
+        """Received and never told: killed between `put` and telling, so one of a run at most."""
+        return sum(self.untold_in_run.values())
 
     @property
     def repeats(self) -> int:
@@ -138,6 +139,8 @@ def kill_again_and_again(folder: Path, broker: Broker, kills: int, seed: int) ->
         wait_until(lambda: len({bytes(m.payload) for m in heard.messages}) >= len(found.recorded))
         for message in heard.messages:
             event = json.loads(message.payload)
+            if event["id"] not in found.received and event["id"] not in found.recorded:
+                found.untold_in_run[event["run"]] += 1
             found.received[event["id"]] += 1
             found.sequences.setdefault(event["id"], event["sequence"])
             assert found.sequences[event["id"]] == event["sequence"]
