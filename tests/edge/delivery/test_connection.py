@@ -10,15 +10,18 @@ import subprocess
 import threading
 import time
 from contextlib import contextmanager
+from importlib.metadata import requires
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery import client as client_module
 from edge.delivery import connection as connection_module
 from edge.delivery.backoff import BackoffLimits
-from edge.delivery.client import Identity
+from edge.delivery.client import Identity, make_client
 from edge.delivery.connection import Connection, can_subscribe
 from edge.delivery.credentials import tls_context
 from edge.delivery.settings import BrokerSettings
@@ -64,6 +67,14 @@ def trouble_with(broker: BrokerSettings) -> tuple[Kind, str]:
         assert connection.trouble is not None
         assert connection.session is None
         return connection.trouble.kind, connection.trouble.text
+
+
+def test_paho_has_the_callbacks_of_version_2_and_nothing_older_is_installed() -> None:
+    """F01, F02: Debian 12's paho 1.6 is refused by pip, not by a traceback in the field."""
+    client = make_client(settings(1883), IDENTITY, paho.MQTTv5)
+    assert client.callback_api_version is CallbackAPIVersion.VERSION2
+    wanted = [name for name in requires("earpatch") or [] if name.startswith("paho-mqtt")]
+    assert sorted(wanted[0].removeprefix("paho-mqtt").split(",")) == ["<3", ">=2.1"]
 
 
 @pytest.mark.parametrize(("protocol", "version"), [("auto", "5"), ("5", "5"), ("3.1.1", "3.1.1")])
@@ -308,6 +319,23 @@ def test_tls_that_fails_at_first_is_tried_again(tmp_path: Path, authority: Autho
             wait_until(lambda: connection.trouble and connection.trouble.kind is Kind.TLS)
         with run_mosquitto(tmp_path, port, *common, f"certfile {good[0]}", f"keyfile {good[1]}"):
             wait_until(lambda: connection.session)
+
+
+def test_a_tls_link_that_is_cut_in_the_middle_comes_back(
+    tmp_path: Path, authority: Authority
+) -> None:
+    """F10, F21: EOF within TLS must not end the thread, however often it is told of it."""
+    with secured(tmp_path, authority, authority.sign("cut")) as port:
+        hop = Proxy(port)
+        broker = settings(hop.port, tls=True, ca_file=str(authority.certificate))
+        with connecting(broker) as connection:
+            for number in range(1, 6):
+                wait_until(lambda: connection.session)
+                assert connection.sessions == number
+                hop.cut()
+                wait_until(lambda: not connection.session)
+            wait_until(lambda: connection.session)
+        hop.close()
 
 
 def test_what_is_wrong_with_a_certificate_is_told(tmp_path: Path, authority: Authority) -> None:

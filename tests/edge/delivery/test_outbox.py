@@ -30,7 +30,8 @@ def message(payload: bytes = b"event", **changes: bool | str) -> Outgoing:
 class OutboxIsANumberedQueue(RuleBasedStateMachine):
     """Whatever is put, deleted, quarantined and reopened: a dict that never reuses a number.
 
-    Where too many wait the oldest closed ones go, then the oldest; never the one just put.
+    F12, F13: where too many wait the oldest closed ones go, then the oldest; never the one just
+    put. What is lost is told, and how many wait is known.
     """
 
     base = Path()
