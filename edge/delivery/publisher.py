@@ -35,6 +35,7 @@ KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count 
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
+MAX_PACKET_BYTES = 268_435_455  # MQTT's own bound
 PACKET_OVERHEAD_BYTES = 10  # fixed header, topic length, message id, no properties
 
 
@@ -117,8 +118,7 @@ class Publisher:
             self._session = session
             self._suspect, self._alone_until_s = None, 0.0
             self._lanes = Lanes(self._recent.before)
-        if session is not None:
-            self._check_overdue(session)
+        if session is not None and not self._is_overdue(session):
             self._send(session)
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> int:
@@ -180,15 +180,16 @@ class Publisher:
         else:
             self._outbox.attempted(message.sequence)
 
-    def _check_overdue(self, session: Session) -> None:
+    def _is_overdue(self, session: Session) -> bool:
+        """Whether a PUBACK is; the connection is given up then."""
         flight = self._in_flight.oldest
         if flight is None or time.monotonic() - flight.sent_s < ACKNOWLEDGE_S:
-            return
+            return False
         if flight.sent_s < self._acknowledged_s:  # later ones were acknowledged: it's this one
             self._attempt_failed(flight.message, "the broker does not acknowledge it")
-        self._in_flight.clear()
         text = f"{session.settings.address} has acknowledged nothing for {ACKNOWLEDGE_S:.0f} s"
         session.abandon(Trouble(Kind.TIMEOUT, text))
+        return True
 
     def _send(self, session: Session) -> None:
         if len(self._outbox) <= len(self._in_flight) or time.monotonic() < self._alone_until_s:
@@ -241,8 +242,9 @@ class Publisher:
     def _fly(self, session: Session, message: Waiting, *, backlog: bool) -> None:
         topic = self.topic(message.leaf)
         size = len(topic.encode()) + len(message.payload) + PACKET_OVERHEAD_BYTES
-        if session.max_packet_bytes is not None and size > session.max_packet_bytes:
-            limit = f"{size} bytes, and the broker takes {session.max_packet_bytes}"
+        most = session.max_packet_bytes or MAX_PACKET_BYTES
+        if size > most:
+            limit = f"{size} bytes, and the broker takes {most}"
             self._outbox.quarantine(message.sequence, f"too large: {limit}")
             return
         mid = session.publish(topic, message.payload)

@@ -216,8 +216,8 @@ def drain(folder: Path, broker: Broker, rate_per_s: float, seconds: float) -> Dr
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
-        wait_until(lambda: len(backlog) + len(delays) >= told["waiting"] + told["live"]
-                   - told["left"])  # fmt: skip
+        expected = told["waiting"] + told["live"] - told["left"]
+        wait_until(lambda: len(backlog) + len(delays) >= expected)
     growth_mib = (told["peak_kib"] - told["before_kib"]) / 1024
     return Drained(
         told["waiting"], told["left"], told["live"], told["took_s"], growth_mib, backlog, delays

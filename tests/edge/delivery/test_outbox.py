@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edge.delivery.outbox import FILE_NAME, Outbox
+from edge.delivery.outbox import FILE_NAME, TELL_LOSS_S, Outbox
 from edge.delivery.records import Loss, OutboxLimits, Outgoing, Waiting, Wanted
 from edge.delivery.ulid import UlidSource
 from edge.errors import EarpatchError
@@ -41,7 +41,8 @@ class OutboxIsANumberedQueue(RuleBasedStateMachine):
         """An empty outbox in a new folder."""
         self.folder = Path(tempfile.mkdtemp(dir=self.base))
         self.limits = OutboxLimits(max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
-        self.outbox = Outbox(self.folder, self.limits)
+        self.now_s = 0.0
+        self.outbox = Outbox(self.folder, self.limits, lambda: self.now_s)
         self.held: dict[int, tuple[bytes, bool, int]] = {}  # payload, active, attempts
         self.lost: list[int] = []
         self.last = 0
@@ -96,7 +97,7 @@ class OutboxIsANumberedQueue(RuleBasedStateMachine):
     def reopen(self) -> None:
         """As a restart does."""
         self.outbox.close()
-        self.outbox = Outbox(self.folder, self.limits)
+        self.outbox = Outbox(self.folder, self.limits, lambda: self.now_s)
 
     @rule(sequence=st.integers(0, 20), limit=st.integers(0, 5), active=st.booleans())
     def after(self, sequence: int, limit: int, active: bool) -> None:
@@ -111,7 +112,8 @@ class OutboxIsANumberedQueue(RuleBasedStateMachine):
 
     @rule()
     def take_loss(self) -> None:
-        """Told once."""
+        """Told once, and not more often than every ten minutes."""
+        self.now_s += TELL_LOSS_S
         loss = self.outbox.take_loss()
         lost, self.lost = self.lost, []
         assert loss == (Loss(len(lost), min(lost), max(lost)) if lost else None)
@@ -285,6 +287,23 @@ def test_a_folder_that_can_t_be_one_is_one_clear_error(
     text = refusal(lambda: Outbox(folder))
     assert "events can't be kept there" in text
     assert "[node] state_dir" in text
+
+
+def test_telling_of_a_loss_does_not_cause_the_next_one_at_once(tmp_path: Path) -> None:
+    """F12: a full outbox must not fill up with what is said about it."""
+    now_s = 0.0
+    outbox = Outbox(tmp_path, OutboxLimits(max_rows=10), lambda: now_s)
+    for _ in range(12):
+        outbox.put(message())
+    told = 0
+    for _ in range(1_000):
+        now_s += 1.0
+        if outbox.take_loss() is not None:
+            told += 1
+            outbox.put(message(b"loss"))
+    assert told == 2
+    assert len([w for w in outbox.after(0, 10) if w.payload == b"loss"]) == 2
+    outbox.close()
 
 
 def test_the_bytes_written_today_are_told(tmp_path: Path) -> None:

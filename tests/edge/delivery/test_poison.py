@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.delivery import publisher as publisher_module
 from edge.delivery import refusals as refusals_module
 from edge.delivery import suspicion
 from edge.delivery.refusals import LAST_PAUSE_S, QUOTA_EXCEEDED, Refusals
@@ -52,6 +53,18 @@ def test_too_large_for_an_mqtt_5_broker_is_quarantined_without_being_sent(
             assert hop.connections == 1
             assert hop.sent_bytes < len(LARGE)
         hop.close()
+
+
+def test_too_large_for_mqtt_is_quarantined_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F22: the protocol's own bound of 256 MiB, here a smaller one."""
+    monkeypatch.setattr(publisher_module, "MAX_PACKET_BYTES", 1_000)
+    with run_mosquitto(tmp_path, port := free_port()), publishing(tmp_path, port) as (node, outbox):
+        connected(node)
+        put(outbox, LARGE)
+        assert node.drain(DEADLINE_S) == 0
+        assert "too large" in outbox.quarantined()[0].reason
 
 
 @pytest.mark.parametrize("place", ["first", "in the middle", "last"])
