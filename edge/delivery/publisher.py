@@ -14,7 +14,7 @@ from edge.delivery import topics
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection
 from edge.delivery.flights import Flight, Flights
-from edge.delivery.lanes import Allowance, Lanes
+from edge.delivery.lanes import Allowance, Lanes, Recent
 from edge.delivery.refusals import Refusals
 from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
 from edge.delivery.trouble import Kind, Trouble
@@ -64,6 +64,7 @@ class Publisher:
         self._session: Session | None = None
         self._in_flight = Flights()
         self._lanes = Lanes(0)
+        self._recent = Recent(outbox.next_sequence() - 1, time.monotonic)
         self._allowance = Allowance(settings.backlog_rate_per_s, time.monotonic)
         self._refusals = Refusals()
         self._paused: tuple[str, ...] = ()
@@ -105,6 +106,7 @@ class Publisher:
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never waits for the broker."""
+        self._recent.note(self._outbox.next_sequence() - 1)
         session = self.connection.session
         if self._session is not None:
             self._collect(self._session)
@@ -114,7 +116,7 @@ class Publisher:
             self._in_flight.clear()
             self._session = session
             self._suspect, self._alone_until_s = None, 0.0
-            self._lanes = Lanes(self._outbox.next_sequence() - 1)
+            self._lanes = Lanes(self._recent.before)
         if session is not None:
             self._check_overdue(session)
             self._send(session)

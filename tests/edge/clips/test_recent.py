@@ -118,6 +118,17 @@ def test_16_bit_sound_comes_out_bit_for_bit(values: list[int]) -> None:
     assert piece.samples.tolist() == values
 
 
+@given(st.integers(0, 90), st.integers(1, 90), st.sampled_from([44_100, 48_000]))
+def test_round_times_give_exactly_their_samples(start: int, length: int, rate_hz: int) -> None:
+    """A tenth of a second is no binary fraction; no sample may be won or lost by that."""
+    recent = RecentSound(20.0)
+    for i in range(180):
+        recent.write(Block(np.zeros(rate_hz // 10, np.float32), rate_hz, i / 10))
+    (piece,) = recent.cut_out(start / 10, (start + length) / 10)
+    assert len(piece.samples) == length * rate_hz // 10
+    assert piece.at_s == pytest.approx(start / 10)
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_is_no_number_or_too_loud_is_still_16_bit() -> None:
     recent = RecentSound(1.0)
