@@ -198,7 +198,8 @@ def test_an_hour_of_a_scoring_loop_that_is_too_slow(
         f"{numbers.gaps_s} s (truly missing {watched.missing_s:.2f} s), "
         f"{facts['overflows']} overflows, factor {numbers.real_time_factor * SPEED:.2f}\n"
         f"  resident {early:.1f} MiB in the first third, {late:.1f} MiB in the last, "
-        f"{min(sizes):.1f} to {max(sizes):.1f} MiB"
+        f"{min(sizes):.1f} to {max(sizes):.1f} MiB; every tenth: "
+        f"{', '.join(f'{size:.1f}' for size in sizes[:: max(1, len(sizes) // 10)])}"
     )
     assert facts["openings"] == 1
     assert status.state == "hearing"
