@@ -22,7 +22,7 @@ import msgspec
 from edge.clips.complaint import Complaint
 from edge.clips.flac import flac_bytes
 from edge.clips.names import PICTURE, WRITING, sound_path
-from edge.clips.retention import free_bytes, retain
+from edge.clips.retention import MB, free_bytes, retain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +202,8 @@ class ClipWriter:
             free = free_bytes(self._folder)
         low = free < needed
         if low:
-            self._complaint.say(LOW_WHAT, f"{free >> 20} MiB are free in {self._folder}")
+            least_mb = self._limits.min_free_bytes / MB
+            self._complaint.say(LOW_WHAT, f"under {least_mb:.0f} MB are free in {self._folder}")
         else:
             self._complaint.over(LOW_WHAT)
         with self._changed:

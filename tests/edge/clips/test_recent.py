@@ -110,6 +110,7 @@ def test_nothing_is_allocated_before_there_is_sound() -> None:
     assert recent.bytes == 48_000 * 40 * 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=50))
 def test_16_bit_sound_comes_out_bit_for_bit(values: list[int]) -> None:
     recent = RecentSound(100.0)
@@ -118,6 +119,7 @@ def test_16_bit_sound_comes_out_bit_for_bit(values: list[int]) -> None:
     assert piece.samples.tolist() == values
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 90), st.integers(1, 90), st.sampled_from([44_100, 48_000]))
 def test_round_times_give_exactly_their_samples(start: int, length: int, rate_hz: int) -> None:
     """A tenth of a second is no binary fraction; no sample may be won or lost by that."""

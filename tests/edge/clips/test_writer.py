@@ -343,7 +343,7 @@ def test_trouble_that_is_over_is_told_and_news_afterwards(
         complaint.say("can't write a clip", "disk full")
         complaint.over("can't write a clip")
         complaint.over("can't write a clip")
-        now_s += 20.0
+        now_s += 61.0
         complaint.say("can't write a clip", "disk full")
     assert caplog.messages == [
         "can't write a clip: disk full",
