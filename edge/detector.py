@@ -107,7 +107,10 @@ class Detector:
     def _weigh_nothing(self) -> Findings:
         """What a call adds that completes no column."""
         cells = np.empty((0, self.rows), np.float32)
-        nearest, bands_db = np.empty((0, self.rows), np.int32), np.empty((0, self._bands), np.float32)
+        nearest, bands_db = (
+            np.empty((0, self.rows), np.int32),
+            np.empty((0, self._bands), np.float32),
+        )
         weighed = Weighed(cells, cells.astype(np.int16), cells, cells, nearest, bands_db)
         slow = None if self._slow is None else weighed
         return Findings(cells, cells, weighed, slow, [], ageing=False)
