@@ -98,7 +98,7 @@ class MovingMedian(_Moving):
         core = kept[first + others : first + self.columns].T.copy()
         core.partition((middle - others, middle), axis=-1)
         near = core[:, middle - others : middle + 1]
-        window, other = np.ogrid[:count, :others]
+        window, other = np.arange(count)[:, None], np.arange(others)
         places = first + window + other
         places += (other >= others - window) * (self.columns - others)  # behind the core
         parts = np.empty((count, kept.shape[1], count + others), np.float32)
