@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS_VENV ?= .venv-peers
 BIN := $(VENV)/bin
 EARPATCH := $(BIN)/earpatch
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
@@ -13,7 +14,7 @@ TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasou
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz faults delivery test-pythons clean
+.PHONY: help demo test lint types format builtin soak fuzz faults delivery budget bench bench-peers test-pythons clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,11 +51,24 @@ faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, a
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s
 
+budget: $(VENV)/test.stamp ## slow evidence: no more instructions for a second of sound than recorded
+	bash .ci/system-packages valgrind
+	$(BIN)/pytest -m budget -s
+
+bench: $(VENV)/test.stamp ## speed and memory beside the peers; with anomalib after `make bench-peers`
+	$(PIP) --editable '.[bench]'
+	$(EARPATCH) bench $(if $(wildcard $(PEERS_VENV)/peers.stamp),--peers-python $(PEERS_VENV)/bin/python)
+
+bench-peers: ## anomalib and OpenVINO in an environment of their own: 6 GB
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/pip install --quiet 'anomalib>=2' openvino
+	@touch $(PEERS_VENV)/peers.stamp
+
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons
 
 clean: ## remove what the other targets made, but for the demo's output
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
