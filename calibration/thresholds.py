@@ -28,10 +28,12 @@ from edge.scales import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Literal
+    from collections.abc import Callable, Sequence
+    from typing import Any, Literal
 
     from numpy.typing import NDArray
+
+    from edge.moving import Departure, MovingAverage, MovingMedian
 
     FloatArray = NDArray[np.float32]
     Statistics = tuple[FloatArray, FloatArray]  # centre and spread, by row
@@ -50,6 +52,7 @@ SMALLEST_SPREAD = 0.01  # of the centre: a row that never varied still needs a u
 SMALLEST_LEVEL_SPREAD_DB = 0.4  # a microphone's own drift
 SMALLEST_JOINT_SPREAD = 1.0  # a scale that is kept from being too sure is not made so again
 SMALLEST_ALARM = 0.1
+COLUMNS_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -72,26 +75,20 @@ def learn_thresholds(
     """
     local = _learn_scale(segments, LOCAL_COLUMNS, "normal", column_s, false_alarms_per_day)
     floor = np.asarray(local.distance.spread, np.float32) * np.float32(SMALLEST_SHARE_OF_LOCAL)
-    calmed = [_calmed(local, segment) for segment in segments]
-    limited = [_limited(local, segment) for segment in calmed]
-    departed = [_departed(local, segment) for segment in segments]
     scales = [local]  # what is loud by itself is left to it by longer scales
+    for columns in NORMAL_SCALES:
+        fewest = max(FEWEST_WINDOWS, LEAST_LASTING_S / columns / column_s)
+        if _windows(segments, columns) < fewest:
+            continue
+        calm = _calmed if columns > SLOW_COLUMNS else _limited
+        heard = [calm(local, segment) for segment in segments]
+        scales.append(_learn_scale(heard, columns, "normal", column_s, false_alarms_per_day, floor))
+    heard = [_departed(local, segment) for segment in segments]
     scales += [
-        _learn_scale(
-            calmed if columns > SLOW_COLUMNS else limited,
-            columns,
-            "normal",
-            column_s,
-            false_alarms_per_day,
-            floor,
-        )
-        for columns in NORMAL_SCALES
-        if _windows(segments, columns) >= max(FEWEST_WINDOWS, LEAST_LASTING_S / columns / column_s)
-    ]
-    scales += [
-        _learn_scale(departed, columns, "recent", column_s, false_alarms_per_day)
+        _learn_scale(heard, columns, "recent", column_s, false_alarms_per_day)
         for columns in RECENT_SCALES
     ]
+    del heard
     unscaled = Thresholds(
         local=local,
         scales=scales,
@@ -110,8 +107,11 @@ def decision_statistic(thresholds: Thresholds, segment: Segment) -> FloatArray:
     for scales in (thresholds.fast(), thresholds.slow()):
         if scales:
             evidence = Evidence(thresholds, scales, segment.distances.shape[1])
-            parts = [evidence.push(segment.distances, segment.levels_db), evidence.finish()]
-            curves.append(np.concatenate([part.evidence for part in parts]).max(axis=1))
+            parts = [
+                evidence.push(segment.distances[part], segment.levels_db[part]).evidence.max(axis=1)
+                for part in _parts(len(segment.distances))
+            ]
+            curves.append(np.concatenate([*parts, evidence.finish().evidence.max(axis=1)]))
     return np.asarray(np.max(curves, axis=0))
 
 
@@ -138,9 +138,20 @@ def _windows(segments: Sequence[Segment], columns: int) -> float:
     return sum(len(s.distances) for s in segments if len(s.distances) >= columns) / columns
 
 
+def _parts(count: int) -> list[slice]:
+    """A long stretch in parts: it comes out the same, in less memory."""
+    return [slice(start, start + COLUMNS_AT_ONCE) for start in range(0, count, COLUMNS_AT_ONCE)]
+
+
+def _streamed(stream: MovingAverage | MovingMedian | Departure, columns: FloatArray) -> FloatArray:
+    parts = [stream.push(columns[part]) for part in _parts(len(columns))]
+    return np.concatenate([*parts, stream.finish()])
+
+
 def _limited(local: Scale, segment: Segment) -> Segment:
+    calm = _calmed(local, segment)
     stream = ScaleStream(local, segment.distances.shape[1])
-    return Segment(*stream.limited(segment.distances, segment.levels_db))
+    return Segment(*stream.limited(calm.distances, calm.levels_db))
 
 
 def _calmed(local: Scale, segment: Segment) -> Segment:
@@ -150,10 +161,7 @@ def _calmed(local: Scale, segment: Segment) -> Segment:
 
 def _departed(local: Scale, segment: Segment) -> Segment:
     distance, level = departures(local, segment.distances.shape[1])
-    return Segment(
-        np.concatenate([distance.push(segment.distances), distance.finish()]),
-        np.concatenate([level.push(segment.levels_db), level.finish()]),
-    )
+    return Segment(_streamed(distance, segment.distances), _streamed(level, segment.levels_db))
 
 
 def _learn_scale(
@@ -168,11 +176,11 @@ def _learn_scale(
         Segment(averaged_over(s.distances, columns), averaged_over(s.levels_db, columns))
         for s in segments
     ]
-    distances = np.concatenate([s.distances for s in averaged])
-    distance = upper_statistics(distances, SMALLEST_SPREAD, smallest)
-    level = _level_statistics(np.concatenate([s.levels_db for s in averaged]))
+    distance = upper_statistics([s.distances for s in averaged], SMALLEST_SPREAD, smallest)
+    level = _level_statistics([s.levels_db for s in averaged])
     raw = [added(s.distances, s.levels_db, distance, level, against) for s in averaged]
-    joint = upper_statistics(np.concatenate(raw), 0.0, SMALLEST_JOINT_SPREAD)
+    del averaged
+    joint = upper_statistics(raw, 0.0, SMALLEST_JOINT_SPREAD)
     curves = [_largest(part, joint, columns) for part in raw]
     block = max(columns, block_columns(curves, column_s))
     tail = fit_tail(block_maxima(curves, block), block * column_s)
@@ -193,22 +201,30 @@ def _largest(raw: FloatArray, joint: Statistics, columns: int) -> FloatArray:
 
 def averaged_over(columns: FloatArray, over: int) -> FloatArray:
     """Columns of a stretch, averaged over a scale."""
-    average = moving(over, columns.shape[1])
-    return np.concatenate([average.push(columns), average.finish()])
+    return _streamed(moving(over, columns.shape[1]), columns)
+
+
+def _by_row(
+    parts: Sequence[FloatArray], statistic: Callable[[FloatArray], Any]
+) -> NDArray[np.floating[Any]]:
+    """A statistic of each row of all parts, one row after another, for the memory."""
+    rows = range(parts[0].shape[1])
+    return np.asarray([statistic(np.concatenate([p[:, row] for p in parts])) for row in rows])
 
 
 def upper_statistics(
-    values: FloatArray, relative: float, smallest: FloatArray | float
+    parts: Sequence[FloatArray], relative: float, smallest: FloatArray | float
 ) -> Statistics:
-    """Median, and one standard deviation's worth of the upper half."""
-    centre = np.median(values, axis=0)
-    upper = np.quantile(values, UPPER_QUANTILE, axis=0)
+    """Median, and one standard deviation's worth of the upper half; by row, over all parts."""
+    centre = _by_row(parts, np.median)
+    upper = _by_row(parts, lambda values: np.quantile(values, UPPER_QUANTILE))
     floor = np.maximum(relative * np.abs(centre), smallest)
     return centre, np.maximum((upper - centre) / UPPER_SIGMAS, floor).astype(np.float32)
 
 
-def _level_statistics(values: FloatArray) -> Statistics:
-    low, centre, high = np.quantile(values, [1 - UPPER_QUANTILE, 0.5, UPPER_QUANTILE], axis=0)
+def _level_statistics(parts: Sequence[FloatArray]) -> Statistics:
+    shares = [1 - UPPER_QUANTILE, 0.5, UPPER_QUANTILE]
+    low, centre, high = _by_row(parts, lambda values: np.quantile(values, shares)).T
     spread = np.maximum((high - low) / (2 * UPPER_SIGMAS), SMALLEST_LEVEL_SPREAD_DB)
     return centre.astype(np.float32), spread.astype(np.float32)
 

@@ -66,7 +66,7 @@ class YamNetNeighbour:
             coreset.add(part.reshape(-1, part.shape[-1]))
         self._bank = Bank(coreset.finish().rows)
         averaged = [averaged_over(self._distances(part), LOCAL_COLUMNS) for part in held_out]
-        self._normal = upper_statistics(np.concatenate(averaged), SMALLEST_SPREAD, 1e-6)
+        self._normal = upper_statistics(averaged, SMALLEST_SPREAD, 1e-6)
 
     def judge(self, paths: Sequence[Path]) -> Iterator[Judgement]:
         """The largest standardised cell."""
