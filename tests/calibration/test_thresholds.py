@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 from numpy.typing import NDArray
 
+import calibration.thresholds as thresholds_module
 from calibration.thresholds import (
     FEWEST_WINDOWS,
     LEAST_LASTING_S,
@@ -233,6 +234,15 @@ def test_the_decision_statistic_is_the_largest_evidence_of_both_stages() -> None
     slow = structs.replace(thresholds, scales=thresholds.slow())
     alone = [decision_statistic(stage, sound) for stage in (fast, slow)]
     assert np.array_equal(both, np.max(alone, axis=0))
+
+
+def test_long_stretches_go_through_in_parts_and_come_out_the_same_bit_for_bit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    segments = [gamma(2 * MINUTE, part) for part in range(4)]
+    whole = learn_thresholds(segments, COLUMN_S)
+    monkeypatch.setattr(thresholds_module, "COLUMNS_AT_ONCE", 97)
+    assert learn_thresholds(segments, COLUMN_S) == whole
 
 
 def test_the_held_out_time_is_reported() -> None:
