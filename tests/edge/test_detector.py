@@ -1,6 +1,7 @@
 """The detector: one path for recordings and streams, and the faults that it has to find."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from edge.bundle import Bundle
 from edge.detector import Detector, grid_nearest
 from edge.errors import RecordingError
 from edge.events import Event
+from edge.evidence import Weighed
 from edge.nearest import Bank
 from edge.scoring import Scored, score_recording
 from tests.conftest import Site
@@ -102,8 +104,11 @@ def test_a_block_that_completes_no_window_adds_nothing_of_the_right_shape(bundle
     assert nothing.slow is not None
     assert something.slow is not None
     assert nothing.events == []
-    arrays = (nothing.distances, nothing.levels_db, *nothing.fast, *nothing.slow)
-    others = (something.distances, something.levels_db, *something.fast, *something.slow)
+    arrays: list[NDArray[Any]] = [nothing.distances, nothing.levels_db]
+    others: list[NDArray[Any]] = [something.distances, something.levels_db]
+    for field in Weighed._fields:
+        arrays += [getattr(nothing.fast, field), getattr(nothing.slow, field)]
+        others += [getattr(something.fast, field), getattr(something.slow, field)]
     for array, other in zip(arrays, others, strict=True):
         assert array.shape == (0, other.shape[1])
         assert array.dtype == other.dtype
