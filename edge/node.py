@@ -25,6 +25,7 @@ from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
 from edge.inputs import Input
 from edge.remote import Remote
+from edge.status.glance import Glance
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Node:
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        self._glance = Glance(folder, self._self, self._publisher)
         self._watchdog = Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
@@ -84,11 +86,13 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._glance.start()
             try:
                 self._listen(stop)
                 self._self.tell_changes()
                 self._drain(stop)
             finally:
+                self._glance.close()
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
                 self._watchdog.stopping()
@@ -116,6 +120,7 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+            self._glance.hear(each)
         if (score := each.take_sounding()) is not None:
             self._desk.sounding(each.name, score)
         for loud in each.take_loud():
@@ -127,6 +132,7 @@ class Node:
         self._errands.work()
         self._desk.tick()
         self._self.tell_changes()
+        self._glance.work()
         if (loss := self._outbox.take_loss()) is not None:
             self._keep(self._reporter.loss(loss))
         if self._uncorrected and self._clock.synced:
@@ -169,6 +175,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._glance.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
     def _correct(self) -> None:
