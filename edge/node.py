@@ -14,6 +14,7 @@ import msgspec
 from edge.alarms.states import Summary
 from edge.clips.keeper import ClipKeeper
 from edge.clock import Clock
+from edge.delivery.home_assistant import HomeAssistant
 from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
@@ -75,6 +76,10 @@ class Node:
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        HomeAssistant(
+            settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
+            names,
+        )  # fmt: skip
         self._glance = Glance(folder, self._self, self._publisher)
         self._watchdog = Watchdog()
         self._anomalies = 0

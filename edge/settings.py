@@ -19,6 +19,7 @@ from edge.capture.settings import (
     StdinSource,
 )
 from edge.clips.settings import ClipSettings
+from edge.delivery.home_assistant import HomeAssistantSettings
 from edge.delivery.records import OutboxLimits
 from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
@@ -86,6 +87,7 @@ class Settings(Section, frozen=True):
     events: EventSettings = EventSettings()
     alarm: AlarmSettings = AlarmSettings()
     commands: CommandSettings = CommandSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     clips: ClipSettings = ClipSettings()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
@@ -198,6 +200,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "liveness": LivenessSettings,
         "alarm": AlarmSettings,
         "commands": CommandSettings,
+        "homeassistant": HomeAssistantSettings,
         "outbox": OutboxLimits,
         "level": LevelRule,
         "inputs": InputSettings,

@@ -36,9 +36,9 @@ def probe(task: str, within_s: float, **arguments: object) -> Probed:
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
-            [*COMMAND, task, json.dumps(arguments)],
+            [*COMMAND, task, str(round(within_s)), json.dumps(arguments)],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=within_s, check=False,
-            env=environment, start_new_session=True,
+            env=environment,
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
         told = _told(late.stdout or b"")

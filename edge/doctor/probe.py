@@ -1,4 +1,4 @@
-"""What doctor tries in a process of its own: `python -m edge.doctor.probe TASK ARGUMENTS`.
+"""What doctor tries in a process of its own: `python -m edge.doctor.probe TASK SECONDS ARGUMENTS`.
 
 Each step says when it begins and what it found, a JSON object a line, so that a step that kills
 the process is known. Nothing is imported before the step that tries it.
@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -129,4 +130,5 @@ TASKS: dict[str, Callable[..., None]] = {
 }  # fmt: skip
 
 if __name__ == "__main__":
-    TASKS[sys.argv[1]](**json.loads(sys.argv[2]))
+    signal.alarm(int(sys.argv[2]) + 1)  # should nobody be left who ends it
+    TASKS[sys.argv[1]](**json.loads(sys.argv[3]))
