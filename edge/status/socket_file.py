@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 MODE = 0o660
 LONGEST_BYTES = 107  # sun_path of unix(7), without its end
-BACKLOG = 4
+BACKLOG = 16
+AGAIN_S = 0.02
 
 
 def listen(path: Path) -> socket.socket:
@@ -25,7 +28,7 @@ def listen(path: Path) -> socket.socket:
     """
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(17, "something else than a socket is there", str(path))
+            raise FileExistsError(errno.EEXIST, "something else than a socket is there", str(path))
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -53,11 +56,24 @@ def connect(path: Path, timeout_s: float) -> socket.socket:
     try:
         made.settimeout(timeout_s)
         with address_of(path) as address:
-            made.connect(address)
+            _knock(made, address, time.monotonic() + timeout_s)
     except BaseException:
         made.close()
         raise
     return made
+
+
+def _knock(made: socket.socket, address: str, deadline_s: float) -> None:
+    """Where others are waiting to be let in, a socket with a timeout is turned away at once."""
+    while True:
+        try:
+            made.connect(address)
+        except BlockingIOError:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(errno.ETIMEDOUT, "nobody opens") from None
+            time.sleep(AGAIN_S)
+        else:
+            return
 
 
 @contextlib.contextmanager
