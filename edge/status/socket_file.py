@@ -65,15 +65,12 @@ def connect(path: Path, timeout_s: float) -> socket.socket:
 
 def _knock(made: socket.socket, address: str, deadline_s: float) -> None:
     """Where others are waiting to be let in, a socket with a timeout is turned away at once."""
-    while True:
-        try:
-            made.connect(address)
-        except BlockingIOError:
-            if time.monotonic() > deadline_s:
-                raise TimeoutError(errno.ETIMEDOUT, "nobody opens") from None
-            time.sleep(AGAIN_S)
-        else:
-            return
+    while (code := made.connect_ex(address)) == errno.EAGAIN:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(errno.ETIMEDOUT, "nobody opens")
+        time.sleep(AGAIN_S)
+    if code:
+        raise OSError(code, os.strerror(code))
 
 
 @contextlib.contextmanager
