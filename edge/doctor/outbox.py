@@ -56,7 +56,8 @@ def file_checks(path: Path) -> Iterator[Check]:
             database.set_progress_handler(lambda: time.monotonic() > deadline_s, STEPS)
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             if verdict != "ok":
-                yield Check("outbox", "failed", f"{path}: damaged ({verdict})", DAMAGED)
+                what = " ".join(str(verdict).split())
+                yield Check("outbox", "failed", f"{path}: damaged ({what})", DAMAGED)
                 return
             yield from _contents(database, path)
     except sqlite3.OperationalError as error:
