@@ -13,7 +13,7 @@ TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasou
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz faults test-pythons clean
+.PHONY: help demo test lint types format builtin soak fuzz faults delivery test-pythons clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, setting
 
 faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload
 	$(BIN)/pytest -m faults -s
+
+delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
+	$(BIN)/pytest -m delivery -s
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons

@@ -92,6 +92,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="only replace the highlighted cells, on simulated machines and --mixtures",
     )  # fmt: skip
     evaluate.add_argument(
+        "--alarms", type=count, default=0, metavar="N",
+        help="instead: recall, boxes and strays at one false alarm a day, N faults a machine",
+    )  # fmt: skip
+    evaluate.add_argument(
         "--promise-hours", type=float, default=0.0, metavar="H",
         help="only count the false alarms of simulated machines, H hours of each",
     )  # fmt: skip

@@ -126,6 +126,8 @@ class Node:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
             self._glance.hear(each)
+        elif each.status.state not in {"starting", "hearing"}:
+            self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
             self._desk.sounding(each.name, score)
         for loud in each.take_loud():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
+import numpy as np
 import pytest
 
 from edge.doctor.check import Visit
@@ -14,10 +17,15 @@ from tests.edge.doctor.visits import only, put, says, states, visit_to
 from tests.edge.status.snapshots import snapshot
 from tests.fake_pyaudio.script import HEADPHONES as OUTPUT
 from tests.fake_pyaudio.script import Device
+from tests.sound_server import sound_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["fake"]
 
 HOLDER = 4_242
+SERVER_RATE_HZ = 16_000
 BY_PORT = 'device = "port:1-1.2"'
 LIVENESS = "\n[liveness]\nopen_within_s = 6.0"
 
@@ -117,7 +125,7 @@ def test_a_running_node_is_asked_and_its_microphone_left_alone(fake: FakeSound) 
     there.snapshot = replace(told, health=replace(told.health, inputs=inputs))
     there.running = True
     says(only(checks(there), "sound"), "ok", "the node hears")
-    assert fake.logged("opened") == []
+    assert fake.logged("opening") == []
 
 
 @pytest.mark.usefixtures("pi")
@@ -153,3 +161,19 @@ def test_each_of_several_inputs_has_its_lines(fake: FakeSound) -> None:
 def test_a_recording_is_an_input_too(fake: FakeSound) -> None:
     there = visit_to(fake.root, source='kind = "file"\npath = "none.wav"', root=fake.root)
     says(only(checks(there), "microphone"), "failed", "none.wav")
+
+
+def test_a_real_portaudio_on_a_real_sound_server_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pulse"
+    folder.mkdir()
+    noise = 0.1 * np.random.default_rng(0).standard_normal(60 * SERVER_RATE_HZ)
+    with sound_server(folder) as server:
+        monkeypatch.setenv("PULSE_SERVER", server.url)
+        server.plug_in(SERVER_RATE_HZ)
+        server.play(noise.astype(np.float32), SERVER_RATE_HZ)
+        source = f'kind = "microphone"\ndevice = "pulse"\nrate_hz = {SERVER_RATE_HZ}'
+        found = list(checks(visit_to(tmp_path, source=source, root=tmp_path)))
+    says(only(found, "microphone"), "warning", "a sound server, not a card")
+    says(only(found, "sound"), "ok", "hearing", "-2", "dBFS")
