@@ -29,7 +29,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from edge.doctor.report import exit_code, json_of, line_of, summary_of  # noqa: PLC0415
     from edge.doctor.run import examine  # noqa: PLC0415
 
-    config = arguments.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    given = arguments.config or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    config = given.absolute() if given else None
     coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     _quieten()
     found = []

@@ -133,7 +133,7 @@ def sound_check(
         if health is None:
             todo = "restart it: sudo systemctl restart earpatch"
             return Check("sound", "warning", "the running node doesn't know this input", todo)
-        return heard_check(health.state, health.reason, health.level_dbfs, "the node hears")
+        return heard_check(health.state, health.reason, health.level_dbfs, "the running node says:")
     by = holder(card, root=visit.root) if card is not None else None
     if by is not None:
         return Check("sound", "failed", f"can't listen: held by {by}", _free(by))
@@ -141,7 +141,7 @@ def sound_check(
         return Check("sound", "skipped", "a node runs that doesn't say what it hears")
     assert visit.settings is not None  # noqa: S101  (`checks` has looked)
     status = listen(source, visit.settings.liveness, visit.root)
-    return heard_check(status.state, status.reason, status.level_dbfs, "heard for 2 s,")
+    return heard_check(status.state, status.reason, status.level_dbfs, "heard for 2 s:")
 
 
 def listen(source: MicrophoneSource, liveness: LivenessSettings, root: Path) -> InputStatus:

@@ -28,6 +28,7 @@ PACKAGES = (
     "PIL.Image", "tqdm",
 )  # fmt: skip
 WINDOWS, NOISE_S, BLOCK_S, NOISE_LEVEL = 5, 6.0, 0.1, 0.05
+NEEDED = {"load", "construct", "verify"}  # where one of these fails, no more is tried
 KINDER = 10  # than the node, which may run beside it
 
 
@@ -108,14 +109,14 @@ def _real_time_factor(opened: Any, rate_hz: int) -> float:
 
 @contextlib.contextmanager
 def _step(name: str) -> Iterator[dict[str, Any]]:
-    """Say that it begins, and what it found or failed with; after a failure no more is tried."""
+    """Say that it begins, and what it found or failed with."""
     _say({"begun": name})
     found: dict[str, Any] = {}
     try:
         yield found
     except Exception as error:  # noqa: BLE001  (every kind of failure is to be told)
         _say({"step": name, "error": first_line(error), "kind": type(error).__name__})
-        if sys.argv[1] != imports.__name__:
+        if name in NEEDED:
             sys.exit(0)
     else:
         _say({"step": name, **found})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -124,7 +125,7 @@ def test_a_running_node_is_asked_and_its_microphone_left_alone(fake: FakeSound) 
     inputs = [replace(each, name="main") for each in told.health.inputs]
     there.snapshot = replace(told, health=replace(told.health, inputs=inputs))
     there.running = True
-    says(only(checks(there), "sound"), "ok", "the node hears")
+    says(only(checks(there), "sound"), "ok", "the running node says: hearing")
     assert fake.logged("opening") == []
 
 
@@ -176,4 +177,8 @@ def test_a_real_portaudio_on_a_real_sound_server_is_heard(
         source = f'kind = "microphone"\ndevice = "pulse"\nrate_hz = {SERVER_RATE_HZ}'
         found = list(checks(visit_to(tmp_path, source=source, root=tmp_path)))
     says(only(found, "microphone"), "warning", "a sound server, not a card")
-    says(only(found, "sound"), "ok", "hearing", "-2", "dBFS")
+    heard = only(found, "sound")
+    says(heard, "ok", "hearing")
+    level = re.search(r"(-[\d.]+) dBFS", heard.found)
+    assert level is not None
+    assert float(level[1]) == pytest.approx(-20.0, abs=1.0), "what was played"
