@@ -85,7 +85,7 @@ def _pack(arguments: argparse.Namespace) -> int:
 
 
 def _install(arguments: argparse.Namespace) -> int:
-    from edge.errors import BundleError  # noqa: PLC0415
+    from edge.errors import BundleError, RecordingError  # noqa: PLC0415
     from edge.install import install  # noqa: PLC0415
 
     sound = _sound(arguments.sound) if arguments.sound else None
@@ -100,7 +100,10 @@ def _install(arguments: argparse.Namespace) -> int:
     from edge.self_test import self_test  # noqa: PLC0415
     from edge.trial import Trial  # noqa: PLC0415
 
-    report = self_test(open_bundle(arguments.bundle, runtime=arguments.runtime), *sound)
+    try:
+        report = self_test(open_bundle(arguments.bundle, runtime=arguments.runtime), *sound)
+    except RecordingError as error:
+        raise RecordingError(f"{arguments.sound}: {error}. The bundle stays on trial") from None
     trial = Trial(arguments.bundle)
     if not report.passed:
         raise BundleError(trial.fail(report.line))

@@ -157,7 +157,7 @@ def _shift(bundle: Bundle, found: Int8Array) -> Shift:
     here = np.sqrt(nearest_of(bundle, found)[0][:, inner].astype(np.float64))
     there = np.sqrt(bundle.golden.squared[:, inner].astype(np.float64))
     spread = np.asarray(bundle.manifest.thresholds.local.distance.spread)
-    with np.errstate(over="ignore"):  # absurd thresholds are within no bounds
+    with np.errstate(over="ignore", invalid="ignore"):  # absurd thresholds are within no bounds
         moved = (here - there) * unit / spread
         cells = float(np.sqrt(np.mean(moved**2)))
         by_row = moved[:-1].mean(axis=(0, 1))  # without the disturbed one
