@@ -1,7 +1,7 @@
 """How runtimes and kernels differ on one bundle: its golden windows, and recordings if given.
 
-Rows are compared with the runtime and kernels that the thresholds were made with where those are
-here, on recordings with the first row.
+The first row is what the thresholds were made with, where that works here; recordings are compared
+with what it makes of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.bundle import open_bundle
+from edge.bundle import open_bundle, read_manifest
+from edge.bundle_store import current_version
 from edge.detector import Detector
 from edge.errors import RuntimeUnavailableError
 from edge.golden import check
@@ -73,7 +74,8 @@ def compare(path: Path, files: Sequence[Path]) -> list[Row]:
     """
     rows: list[Row] = []
     first: list[NDArray[np.float32]] = []
-    for runtime, kernels in TRIED:
+    made = read_manifest(current_version(path)).runtime
+    for runtime, kernels in sorted(TRIED, key=lambda each: each != (made.name, made.kernels)):
         try:
             bundle = open_bundle(path, runtime=runtime, kernels=kernels)
         except RuntimeUnavailableError:
