@@ -13,7 +13,6 @@ from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS
 from calibration.coverage import coverage_of
 from calibration.golden_windows import choose_golden
 from calibration.holdout import HoldOut
-from calibration.spectrograms import Pooled
 from calibration.tail_fit import Promise, promise_of
 from calibration.thresholds import alarms_in, learn_thresholds
 from edge import __version__
@@ -35,6 +34,7 @@ from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.evidence import ALARM
 from edge.golden_file import encode_golden
 from edge.nearest import Bank
+from edge.pictures.spectrograms import Pooled
 from edge.progress import bar
 
 if TYPE_CHECKING:

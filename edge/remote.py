@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge.alarms.states import Outcome
     from edge.clock import Clock
     from edge.delivery.publisher import Publisher
+    from edge.delivery.session import Received
     from edge.desk import AlarmDesk
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ CommandName = Literal[
     "snapshot",
     "calibrate",
 ]
+AnswerStatus = Literal["done", "refused", "started", "progress", "failed"]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 InputName = Annotated[str, Meta(max_length=64)]
 
@@ -93,7 +95,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     id: str | None  # None: the command could not be read so far
     command: str
-    status: Literal["done", "refused", "started", "progress", "failed"]
+    status: AnswerStatus
     text: str  # one line for a person
     reported_utc: datetime
     progress: float | None = None  # 0 to 1
@@ -138,11 +140,14 @@ class Remote:
         """Another command that is done in the loop's thread."""
         self._others[name] = act
 
-    def take(self, topic: str, payload: bytes) -> None:
-        """A message has come. Called in the network's thread; never raises, never waits."""
-        name = topic.rpartition("/")[2]
-        if topic.endswith(f"/{topics.RESULT}"):
+    def take(self, message: Received) -> None:
+        """A message has come. Called in the network's thread; never raises, never waits.
+
+        A retained one is older than this connection: it was done before, or must not be any more.
+        """
+        if message.retained or message.topic.endswith(f"/{topics.RESULT}"):
             return
+        name, payload = message.topic.rpartition("/")[2], message.payload
         try:
             self._waiting.put_nowait((name, payload))
         except queue.Full:
@@ -166,7 +171,7 @@ class Remote:
         self,
         command: Command | None,
         name: str,
-        status: Literal["done", "refused", "started", "progress", "failed"],
+        status: AnswerStatus,
         text: str,
         **more: Any,
     ) -> Answer:
