@@ -15,10 +15,9 @@ from calibration.simulator import FAULTS, RATE_HZ, Box, Fault, Machine
 from calibration.survey import survey
 from convert.demo_broker import DemoBroker
 from edge.bundle import open_bundle
-from edge.delivery.listen import EventSubscriber
 from edge.delivery import topics
+from edge.delivery.listen import EventSubscriber
 from edge.delivery.messages import AnomalyEvent, describe
-from edge.delivery.settings import broker_address
 from edge.errors import EarpatchError
 from edge.node import run_node
 from edge.progress import track
@@ -54,6 +53,7 @@ realtime = false
 
 [mqtt]
 url = "{url}"
+protocol = "3.1.1"                # all that the demo's own broker knows
 topic_prefix = "{prefix}"
 """
 
@@ -131,7 +131,7 @@ def _run_with_subscriber(settings: Settings) -> list[AnomalyEvent]:
         return late.is_set() or (bool(expected) and len(received) >= expected[0])
 
     topic = topics.topic_of(PREFIX, "+", topics.EVENT)
-    with EventSubscriber(broker_address(settings.mqtt.url), topic) as subscriber:
+    with EventSubscriber(settings.mqtt, topic) as subscriber:
         expected.append(run_node(settings))
         timer = threading.Timer(SUBSCRIBER_WAIT_S, late.set)
         timer.start()

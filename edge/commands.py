@@ -49,6 +49,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     listen = commands.add_parser("listen", help="print the events of nodes as they come")
     listen.add_argument("--url", default=DEFAULT_URL, help=f"broker, default {DEFAULT_URL}")
+    listen.add_argument("--username", metavar="NAME", help="who subscribes")
+    listen.add_argument("--password-file", type=Path, metavar="FILE", help="one line")
+    listen.add_argument("--ca", type=Path, metavar="FILE", help="PEM; the broker's authority")
     listen.add_argument("--topic", default="#", metavar="PREFIX", help="topic prefix of the nodes")
     listen.add_argument("--count", type=int, metavar="N", help="stop after N events")
     listen.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
@@ -171,12 +174,14 @@ def _meter(arguments: argparse.Namespace) -> int:
 def _listen(arguments: argparse.Namespace) -> int:
     from edge.delivery import topics  # noqa: PLC0415
     from edge.delivery.listen import print_events  # noqa: PLC0415
-    from edge.delivery.settings import broker_address, topic_prefix  # noqa: PLC0415
+    from edge.delivery.settings import broker_settings, topic_prefix  # noqa: PLC0415
 
     prefix = arguments.topic.removesuffix("/")
     topic = prefix if prefix == "#" else topics.topic_of(topic_prefix(prefix), "+", topics.EVENT)
-    address = broker_address(arguments.url)
-    print_events(address, topic, count=arguments.count, seconds=arguments.seconds)
+    settings = broker_settings(
+        arguments.url, arguments.username, arguments.password_file, arguments.ca
+    )
+    print_events(settings, topic, count=arguments.count, seconds=arguments.seconds)
     return 0
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edge.alarms.states import Summary, Transition
 from edge.alarms.store import AlarmStore
 from edge.delivery.status import AlarmStatus
@@ -106,8 +108,11 @@ class AlarmDesk:
         )
 
     def revision(self) -> tuple[object, ...]:
-        """Something else whenever an alarm is told differently."""
-        return tuple(self._alarms[name].state for name in self._inputs)
+        """Something else whenever an alarm is to be told anew; not for every louder moment."""
+        return tuple(
+            msgspec.structs.replace(alarm.state, worst_score=0.0, since_s=0.0)
+            for alarm in self._alarms.values()
+        )
 
     def active(self, name: str) -> bool:
         """Whether the condition is present now."""

@@ -53,23 +53,31 @@ class SelfReport:
         self._told_s = float("-inf")
         self._states: dict[str, State] = {}
         self._told: tuple[object, ...] = ()
+        self._told_state: tuple[object, ...] = ()
 
     def tell(self) -> None:
         """Publish health and state now."""
-        self._told_s = self._clock.monotonic_s()
-        health, state = msgspec.json.encode(self.health()), msgspec.json.encode(self.state())
-        self._publisher.retain(topics.HEALTH, health, expiry_s=EXPIRY_S)
-        self._publisher.retain(topics.STATE, state)
+        self._tell_health()
+        self._publisher.retain(topics.STATE, msgspec.json.encode(self.state()))
 
     def tell_changes(self) -> None:
         """Publish what has changed, and health if that was some time ago."""
         for each in self._inputs:
             self._note(each)
-        now = (*self._states.items(), *(each.calibration for each in self._inputs),
-               *self._desk.revision(), self._clock.synced)  # fmt: skip
-        if now != self._told or self._clock.monotonic_s() - self._told_s > EVERY_S:
-            self._told = now
-            self.tell()
+        inputs = (*self._states.items(), self._clock.synced)
+        if inputs != self._told or self._clock.monotonic_s() - self._told_s > EVERY_S:
+            self._told = inputs
+            self._tell_health()
+        calibrations = tuple(each.calibration for each in self._inputs)
+        state = (inputs, calibrations, self._desk.revision())
+        if state != self._told_state:
+            self._told_state = state
+            self._publisher.retain(topics.STATE, msgspec.json.encode(self.state()))
+
+    def _tell_health(self) -> None:
+        self._told_s = self._clock.monotonic_s()
+        health = msgspec.json.encode(self.health())
+        self._publisher.retain(topics.HEALTH, health, expiry_s=EXPIRY_S)
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""

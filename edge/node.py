@@ -13,7 +13,7 @@ import msgspec
 
 from edge.alarms.states import Summary
 from edge.clock import Clock
-from edge.delivery.messages import AnomalyEvent, describe
+from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from edge.delivery.records import Outgoing
@@ -156,7 +156,7 @@ class Node:
             self._keep(self._reporter.alarm(each, notice))
 
     def _keep(self, event: CloudEvent) -> None:
-        active = isinstance(event, AnomalyEvent)
+        active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
         log.warning("%s", describe(event), extra={"always": True})
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge.alarms.states import Outcome
     from edge.clock import Clock
     from edge.delivery.publisher import Publisher
+    from edge.delivery.session import Received
     from edge.desk import AlarmDesk
 
 log = logging.getLogger(__name__)
@@ -138,11 +139,14 @@ class Remote:
         """Another command that is done in the loop's thread."""
         self._others[name] = act
 
-    def take(self, topic: str, payload: bytes) -> None:
-        """A message has come. Called in the network's thread; never raises, never waits."""
-        name = topic.rpartition("/")[2]
-        if topic.endswith(f"/{topics.RESULT}"):
+    def take(self, message: Received) -> None:
+        """A message has come. Called in the network's thread; never raises, never waits.
+
+        A retained one is older than this connection: it was done before, or must not be any more.
+        """
+        if message.retained or message.topic.endswith(f"/{topics.RESULT}"):
             return
+        name, payload = message.topic.rpartition("/")[2], message.payload
         try:
             self._waiting.put_nowait((name, payload))
         except queue.Full:

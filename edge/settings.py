@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,8 +19,9 @@ from edge.capture.settings import (
     StdinSource,
 )
 from edge.delivery.records import OutboxLimits
-from edge.delivery.settings import MqttSettings, broker_address
+from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
+from edge.explained import explained
 from edge.remote import CommandSettings
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
@@ -81,10 +81,10 @@ class Settings(Section, frozen=True):
     inputs: tuple[InputSettings, ...] = ()
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
+    outbox: OutboxLimits = OutboxLimits()
     events: EventSettings = EventSettings()
     alarm: AlarmSettings = AlarmSettings()
     commands: CommandSettings = CommandSettings()
-    outbox: OutboxLimits = OutboxLimits()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
         """The inputs, however they were written.
@@ -129,10 +129,11 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not TOML: {_one_line(error)}") from None
     try:
         settings = msgspec.convert(raw, Settings)
-        broker_address(settings.mqtt.url)
+        check_broker(settings.mqtt)
         _check_inputs(settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {printable(_explain(str(error), raw))}") from None
+        reason = printable(explained(str(error), raw, _known_keys))
+        raise SettingsError(f"{path}: {reason}") from None
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     return _with_absolute_paths(settings, path.parent)
@@ -175,24 +176,8 @@ def _with_absolute_paths(settings: Settings, base: Path) -> Settings:
             replace(each, bundle=bundle(each.bundle), source=source(each.source))
             for each in settings.inputs
         ),
+        mqtt=with_absolute_paths(settings.mqtt, base),
     )
-
-
-_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<key>[^`]*)`$")
-
-
-def _explain(message: str, raw: dict[str, Any]) -> str:
-    """Msgspec's message with the key in front, and the nearest known key for a typo."""
-    match = _MESSAGE.match(message)
-    what, where = (match["what"], match["where"] or "") if match else (message, "")
-    if unknown := _UNKNOWN.match(what):
-        key = unknown["key"]
-        close = difflib.get_close_matches(key, _known_keys(where, raw), n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        section = f"[{where}]" if where else "the file"
-        return f"unknown key '{key}' in {section}{hint}"
-    return f"{where or 'the file'}: {what[:1].lower()}{what[1:]}"
 
 
 def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:

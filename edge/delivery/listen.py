@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import queue
-import sys
-import threading
+import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery import topics
+from edge.delivery.client import Identity
+from edge.delivery.connection import Connection, can_subscribe
 from edge.delivery.messages import CloudEvent, describe
-from edge.delivery.publisher import KEEPALIVE_S, reason_unreachable
 from edge.errors import DeliveryError
 from edge.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from edge.delivery.settings import BrokerAddress
+    from edge.delivery.session import Received
+    from edge.delivery.settings import BrokerSettings
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 15.0
+POLL_S = 0.02
 WAIT_S = 0.2
 
 
@@ -31,39 +31,38 @@ class EventSubscriber:
     """Subscribes to the events of every node under a topic; use it as a context manager.
 
     Args:
-        address: the broker.
+        settings: the broker.
         topic: filter, for example `site/area/line/+/event`.
 
     Raises:
         DeliveryError: on entry, when the broker can't be reached or refuses.
+        SettingsError: a certificate, key or password can't be read.
     """
 
-    def __init__(self, address: BrokerAddress, topic: str) -> None:
-        self._address, self._topic = address, topic
+    def __init__(self, settings: BrokerSettings, topic: str) -> None:
+        self._settings, self._topic = settings, topic
         self._messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self._subscribed = threading.Event()
-        self._refusal: str | None = None
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
-        self._client.on_disconnect = self._on_disconnect
+        client_id = f"earpatch-listen-{secrets.token_hex(4)}"
+        self._connection = Connection(settings, Identity(client_id))
 
     def __enter__(self) -> EventSubscriber:
-        self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
-        self._client.loop_start()
-        deadline = time.monotonic() + CONNECT_TIMEOUT_S
-        while not self._subscribed.wait(WAIT_S):
-            unreachable = None if self._client.is_connected() else self._unreachable()
-            if self._refusal or unreachable or time.monotonic() > deadline:
-                self._client.loop_stop()
-                reason = self._refusal or unreachable or "no answer to the subscription"
-                raise DeliveryError(f"{self._address}: {reason}")
+        connection = self._connection
+        if not can_subscribe(self._topic):
+            raise DeliveryError(f"{self._topic!r} is not a topic that can be subscribed to")
+        connection.subscribe(self._topic, self._received)
+        connection.start()
+        deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
+        while not connection.subscribed(self._topic):
+            trouble = connection.refused or connection.trouble
+            if trouble or time.monotonic() > deadline_s:
+                connection.stop()
+                text = trouble.text if trouble else "no answer to the subscription"
+                raise DeliveryError(text)
+            time.sleep(POLL_S)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._connection.stop()
 
     def events(self, stop: Callable[[], bool]) -> Iterator[CloudEvent | str]:
         """Events as they come; a text in place of one that can't be read."""
@@ -74,38 +73,9 @@ class EventSubscriber:
                 continue
             yield _decode(payload)
 
-    def _unreachable(self) -> str | None:
-        reason = reason_unreachable(self._address)
-        return None if reason.startswith("it answers") else reason
-
-    def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
-    ) -> None:
-        if reason.is_failure:
-            self._refusal = f"refuses the connection: {reason}"
-            return
-        try:
-            client.subscribe(self._topic, qos=1)
-        except ValueError:
-            self._refusal = f"{self._topic!r} is not a topic that can be subscribed to"
-
-    def _on_disconnect(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
-    ) -> None:
-        if reason.is_failure and self._subscribed.is_set():
-            print(f"earpatch: {self._address} is gone ({reason}); trying again", file=sys.stderr)
-
-    def _on_subscribe(
-        self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _p: Any
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._refusal = f"does not allow to subscribe to {self._topic}"
-        else:
-            self._subscribed.set()
-
-    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+    def _received(self, message: Received) -> None:
         if message.topic.endswith(f"/{topics.EVENT}"):
-            self._messages.put(bytes(message.payload))
+            self._messages.put(message.payload)
 
 
 def _decode(payload: bytes) -> CloudEvent | str:
@@ -119,7 +89,7 @@ def _decode(payload: bytes) -> CloudEvent | str:
 
 
 def print_events(
-    address: BrokerAddress, topic: str, *, count: int | None, seconds: float | None
+    settings: BrokerSettings, topic: str, *, count: int | None, seconds: float | None
 ) -> int:
     """Print events until `count` came, `seconds` passed, or Ctrl-C; returns how many came."""
     deadline = None if seconds is None else time.monotonic() + seconds
@@ -129,7 +99,7 @@ def print_events(
         late = deadline is not None and time.monotonic() >= deadline
         return late or (count is not None and received >= count)
 
-    with EventSubscriber(address, topic) as subscriber:
+    with EventSubscriber(settings, topic) as subscriber:
         for event in subscriber.events(finished):
             if isinstance(event, str):
                 print(event, flush=True)

@@ -1,44 +1,40 @@
-"""Delivery over MQTT: QoS 1 from the outbox, a row deleted only when its PUBACK has come.
+"""Delivery over MQTT: QoS 1 from the outbox, a message deleted only when its PUBACK has come.
 
-paho's own queue lives in memory, so it is given only what may be in flight, and never before the
-broker has accepted the connection. After a reconnect paho sends again what was in flight; after a
-restart the outbox does. A subscriber may see an event twice, with the same sequence number.
+At most 20 are unacknowledged. What was in flight when a connection ended is sent again from the
+outbox over the next one: a subscriber may see a message twice, with the same id and sequence.
+What the broker can't take is quarantined after three attempts (`suspicion`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import queue
-import socket
-import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
-from edge.delivery.messages import (
-    OFFLINE,
-    ONLINE,
-    availability_topic,
-    event_topic,
-)
+from edge.delivery import topics
+from edge.delivery.client import Identity
+from edge.delivery.connection import Connection
+from edge.delivery.flights import Flight, Flights
+from edge.delivery.lanes import Allowance, Lanes
+from edge.delivery.refusals import Refusals
+from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
+from edge.delivery.trouble import Kind, Trouble
 
 if TYPE_CHECKING:
-    from edge.delivery.outbox import Outbox
-    from edge.delivery.settings import BrokerAddress, MqttSettings
+    import threading
 
-log = logging.getLogger(__name__)
+    from edge.delivery.backoff import BackoffLimits
+    from edge.delivery.connection import Handler
+    from edge.delivery.outbox import Outbox
+    from edge.delivery.records import Waiting
+    from edge.delivery.session import Acknowledged, Session
+    from edge.delivery.settings import MqttSettings
 
 MAX_IN_FLIGHT = 20
-KEEPALIVE_S = 30
-RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 30
-PROBE_TIMEOUT_S = 3.0
-REPEAT_LOG_S = 300.0
+KEPT_FOR_LIVE = 5  # of these, so that a live event doesn't wait for the backlog's PUBACKs
+ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
-GOODBYE_TIMEOUT_S = 1.0
+PACKET_OVERHEAD_BYTES = 10  # fixed header, topic length, message id, no properties
 
 
 class Publisher:
@@ -47,155 +43,207 @@ class Publisher:
     Args:
         settings: broker and topic prefix.
         node: the node's id, also the MQTT client id's tail.
-        outbox: where events wait.
+        outbox: where messages wait.
+        limits: how long to wait between connections.
+
+    Raises:
+        SettingsError: a certificate, key or password can't be read.
     """
 
-    def __init__(self, settings: MqttSettings, node: str, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._address = settings.address
-        self._topic = event_topic(settings.topic_prefix, node)
-        self._availability = availability_topic(settings.topic_prefix, node)
-        self._connected = threading.Event()
-        self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._in_flight: dict[int, int] = {}  # message id -> sequence
-        self._sent_up_to = 0
-        self._greeting: int | None = None
-        self._complaint = _Complaint()
-        self._retained: dict[str, bytes] = {}
-        self._client = self._make_client(node)
+    def __init__(
+        self,
+        settings: MqttSettings,
+        node: str,
+        outbox: Outbox,
+        limits: BackoffLimits | None = None,
+    ) -> None:
+        self._settings, self._node, self._outbox = settings, node, outbox
+        availability = self.topic(topics.AVAILABILITY)
+        self.connection = Connection(settings, Identity(f"earpatch-{node}", availability), limits)
+        self._session: Session | None = None
+        self._in_flight = Flights()
+        self._lanes = Lanes(0)
+        self._allowance = Allowance(settings.backlog_rate_per_s, time.monotonic)
+        self._refusals = Refusals()
+        self._paused: tuple[str, ...] = ()
+        self._suspect: int | None = None  # is sent next, and alone
+        self._alone_until_s = 0.0
+        self._awaits_quiet = False
+        self._hurry = False
+        self._acknowledged_s = 0.0  # when the newest acknowledged message had been sent
 
     @property
     def trouble(self) -> str | None:
-        """Why the broker can't be reached; None while it can."""
-        return None if self._connected.is_set() else self._complaint.text
+        """Why nothing, or not everything, can be delivered; None while it can."""
+        trouble = self.connection.trouble
+        return trouble.text if trouble else self._refusals.text
 
     def start(self) -> None:
         """Begin connecting in the background; never waits for the broker."""
-        self._client.connect_async(self._address.host, self._address.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self.connection.start()
 
-    def retain(self, topic: str, payload: bytes) -> None:
-        """Say, retained, how something stands; said again on every connection."""
-        self._retained[topic] = payload
-        if self._connected.is_set():
-            self._client.publish(topic, payload, qos=1, retain=True)
+    def topic(self, leaf: str) -> str:
+        """The node's own topic of that name."""
+        return topics.topic_of(self._settings.topic_prefix, self._node, leaf)
+
+    def retain(self, leaf: str, payload: bytes, expiry_s: int | None = None) -> None:
+        """Say, retained, now and on every connection."""
+        self.connection.retain(self.topic(leaf), payload, expiry_s)
+
+    def subscribe(self, leaf: str, handler: Handler) -> None:
+        """Listen to one of the node's own topics, in the connection's thread."""
+        self.connection.subscribe(self.topic(leaf), handler)
+
+    def publish(self, leaf: str, payload: bytes) -> bool:
+        """Say something once, not kept: an answer. False while there is no connection."""
+        session = self.connection.session
+        if session is None:
+            return False
+        session.publish(self.topic(leaf), payload)
+        return True
 
     def pump(self) -> None:
-        """Delete what was acknowledged and send what may be sent. Never blocks."""
-        while not self._acknowledged.empty():
-            sequence = self._in_flight.pop(self._acknowledged.get(), None)
-            if sequence is not None:
-                self._outbox.delete(sequence)
-        if not self._connected.is_set():
-            return
-        room = MAX_IN_FLIGHT - len(self._in_flight)
-        for waiting in self._outbox.after(self._sent_up_to, room) if room > 0 else ():
-            # Whatever publish() says of the link, paho has the message now and will send it.
-            sent = self._client.publish(self._topic, waiting.payload, qos=1)
-            self._in_flight[sent.mid] = waiting.sequence
-            self._sent_up_to = waiting.sequence
+        """Delete what was acknowledged and send what may be sent. Never waits for the broker."""
+        session = self.connection.session
+        if self._session is not None:
+            self._collect(self._session)
+        if session is not self._session:
+            if self._session is not None:
+                self._blame(self._session)
+            self._in_flight.clear()
+            self._session = session
+            self._suspect, self._alone_until_s = None, 0.0
+            self._lanes = Lanes(self._outbox.next_sequence() - 1)
+        if session is not None:
+            self._check_overdue(session)
+            self._send(session)
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> int:
-        """Send until nothing waits or the time is up; returns how many events still wait.
+        """Send until nothing waits or the time is up; returns how many messages still wait.
 
-        Once `stop` is set, at most `HURRIED_DRAIN_S` more.
+        There are no live events any more, so the backlog's rate isn't limited. Once `stop` is
+        set, at most `HURRIED_DRAIN_S` more.
         """
-        deadline = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         hurried = False
-        while (remaining := len(self._outbox)) and time.monotonic() < deadline:
+        self._hurry = True
+        while (remaining := len(self._outbox)) and time.monotonic() < deadline_s:
             if stop is not None and stop.is_set() and not hurried:
                 hurried = True
-                deadline = min(deadline, time.monotonic() + HURRIED_DRAIN_S)
+                deadline_s = min(deadline_s, time.monotonic() + HURRIED_DRAIN_S)
             self.pump()
             time.sleep(POLL_S)
+        self._hurry = False
         return remaining
 
     def stop(self) -> None:
-        """Say goodbye: `offline` first, since a clean disconnect discards the will."""
-        if self._greeting is not None and self._client.is_connected():
-            goodbye = self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
-            # The link may have died a moment ago; then the broker publishes the will instead.
-            with contextlib.suppress(RuntimeError, ValueError):
-                goodbye.wait_for_publish(timeout=GOODBYE_TIMEOUT_S)
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Say goodbye, and end."""
+        self.connection.stop()
+        if self._session is not None:
+            self._collect(self._session)
 
-    def _make_client(self, node: str) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=f"earpatch-{node}", protocol=paho.MQTTv311
-        )
-        client.will_set(self._availability, OFFLINE, qos=1, retain=True)
-        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        return client
+    def _collect(self, session: Session) -> None:
+        done = []
+        while not session.acknowledged.empty():
+            answer = session.acknowledged.get()
+            flight = self._in_flight.pop(answer.mid, None)
+            if not self._in_flight:
+                self._alone_until_s = 0.0
+            if flight is None:
+                continue
+            if answer.failed:
+                self._refused(flight.message, answer)
+            else:
+                done.append(flight.message.sequence)
+                self._acknowledged_s = max(self._acknowledged_s, flight.sent_s)
+                self._refusals.accepted(flight.message.leaf)
+        if done:
+            self._outbox.delete(*done)
 
-    # The callbacks run in paho's thread and must not raise: an exception would end it.
+    def _refused(self, message: Waiting, answer: Acknowledged) -> None:
+        topic = self.topic(message.leaf)
+        text = f"{self._settings.address} refuses {topic}: {answer.words}"
+        if self._refusals.refused(message.leaf, answer.reason, text):
+            self._attempt_failed(message, f"the broker refused it: {answer.words}")
+        self._lanes.rewind()
 
-    def _on_connect(
-        self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
-    ) -> None:
-        if reason.is_failure:
-            self._complaint.say(f"{self._address} refuses the connection: {reason}")
+    def _blame(self, session: Session) -> None:
+        for flight in suspects(session, self._in_flight.values()):
+            self._attempt_failed(flight.message, "the broker ended the connection after it")
+
+    def _attempt_failed(self, message: Waiting, reason: str) -> None:
+        if message.attempts + 1 >= MAX_ATTEMPTS:
+            self._outbox.quarantine(message.sequence, f"{reason}, {MAX_ATTEMPTS} times")
+        else:
+            self._outbox.attempted(message.sequence)
+
+    def _check_overdue(self, session: Session) -> None:
+        flight = self._in_flight.oldest
+        if flight is None or time.monotonic() - flight.sent_s < ACKNOWLEDGE_S:
             return
-        for topic, payload in list(self._retained.items()):
-            client.publish(topic, payload, qos=1, retain=True)
-        # Events may be sent when this is acknowledged: by then paho has sent again what was in
-        # flight before, and nothing newer overtakes it.
-        self._greeting = client.publish(self._availability, ONLINE, qos=1, retain=True).mid
-        self._complaint.clear(f"connected to {self._address}")
+        if flight.sent_s < self._acknowledged_s:  # later ones were acknowledged: it's this one
+            self._attempt_failed(flight.message, "the broker does not acknowledge it")
+        self._in_flight.clear()
+        text = f"{session.settings.address} has acknowledged nothing for {ACKNOWLEDGE_S:.0f} s"
+        session.abandon(Trouble(Kind.TIMEOUT, text))
 
-    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        self._complaint.say(
-            f"{self._address} can't be reached: {reason_unreachable(self._address)}"
-        )
+    def _send(self, session: Session) -> None:
+        if len(self._outbox) <= len(self._in_flight) or time.monotonic() < self._alone_until_s:
+            return
+        if self._suspect is not None:
+            self._send_suspect(session, self._suspect)
+            return
+        paused = self._refusals.paused()
+        resumed = bool(set(self._paused) - set(paused))
+        if resumed or (self._awaits_quiet and held(session, time.monotonic())):
+            self._lanes.rewind()
+            self._awaits_quiet = False
+        self._paused = paused
+        flying = self._in_flight.sequences
+        for message, backlog in self._lanes.messages(self._outbox, paused):
+            if message.sequence in flying:
+                continue
+            if not self._has_room(session, backlog=backlog):
+                return
+            if must_wait(message, session, time.monotonic()):
+                self._awaits_quiet = True
+            elif message.attempts:
+                self._suspect = message.sequence
+                self._send_suspect(session, message.sequence)
+                return
+            else:
+                self._fly(session, message, backlog=backlog)
+                flying = self._in_flight.sequences
 
-    def _on_disconnect(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _p: Any
-    ) -> None:
-        if self._connected.is_set() and reason.is_failure:
-            self._complaint.say(f"{self._address} is gone: {reason}")
-        self._connected.clear()
+    def _has_room(self, session: Session, *, backlog: bool) -> bool:
+        window = min(MAX_IN_FLIGHT, max(1, session.receive_maximum - 1))
+        if not backlog:
+            return len(self._in_flight) < window
+        if len(self._in_flight) >= max(1, window - KEPT_FOR_LIVE):
+            return False
+        return self._hurry or self._allowance.available()
 
-    def _on_publish(
-        self, _client: paho.Client, _data: Any, mid: int, _reason: Any, _p: Any
-    ) -> None:
-        if mid == self._greeting:
-            self._connected.set()
-        self._acknowledged.put(mid)
+    def _send_suspect(self, session: Session, sequence: int) -> None:
+        """Alone, as soon as what is in flight has been acknowledged, or isn't in good time."""
+        now_s = time.monotonic()
+        newest_s = self._in_flight.newest_s()
+        if newest_s is not None and now_s - newest_s < ALONE_S:
+            return
+        self._suspect = None
+        message = self._outbox.get(sequence)
+        if message is not None and message.leaf not in self._refusals.paused():
+            self._alone_until_s = now_s + ALONE_S
+            self._fly(session, message, backlog=False)
 
-
-class _Complaint:
-    """What is wrong with the broker, logged when it changes and then every five minutes."""
-
-    def __init__(self) -> None:
-        self.text: str | None = None
-        self._logged_at = 0.0
-
-    def say(self, text: str) -> None:
-        now = time.monotonic()
-        if text != self.text or now - self._logged_at > REPEAT_LOG_S:
-            log.warning("%s; events are kept and sent later", text)
-            self._logged_at = now
-        self.text = text
-
-    def clear(self, text: str) -> None:
-        self.text = None
-        log.info("%s", text)
-
-
-def reason_unreachable(address: BrokerAddress) -> str:
-    """Why a TCP connection fails, in words; a broker that answers is said to be there."""
-    try:
-        with socket.create_connection((address.host, address.port), PROBE_TIMEOUT_S):
-            return "it answers on TCP, but not with MQTT"
-    except (socket.gaierror, UnicodeError):
-        return f"the name {address.host!r} is not known to DNS"
-    except TimeoutError:
-        return "no answer (timed out)"
-    except ConnectionRefusedError:
-        return "connection refused; is the broker running there?"
-    except OSError as error:
-        return error.strerror or str(error)
+    def _fly(self, session: Session, message: Waiting, *, backlog: bool) -> None:
+        topic = self.topic(message.leaf)
+        size = len(topic.encode()) + len(message.payload) + PACKET_OVERHEAD_BYTES
+        if session.max_packet_bytes is not None and size > session.max_packet_bytes:
+            limit = f"{size} bytes, and the broker takes {session.max_packet_bytes}"
+            self._outbox.quarantine(message.sequence, f"too large: {limit}")
+            return
+        mid = session.publish(topic, message.payload)
+        if mid is not None:
+            self._in_flight[mid] = Flight(message, time.monotonic())
+            if backlog:
+                self._allowance.take()

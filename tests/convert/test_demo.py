@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pytest
 from matplotlib import image
@@ -15,7 +15,8 @@ from matplotlib import image
 from calibration.simulator import Box
 from convert.demo import _compare
 from edge.bundle import open_bundle
-from edge.delivery.messages import SCHEMA, EventMessage
+from edge.delivery import examples
+from edge.delivery.messages import AnomalyEvent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,15 +55,14 @@ def test_a_folder_that_can_not_be_made_is_one_clear_error(tmp_path: Path) -> Non
     assert re.fullmatch(r"earpatch: .*can't write there.*\n", done.stderr)
 
 
-def event(start_s: float, end_s: float, low_hz: float, high_hz: float) -> EventMessage:
-    return EventMessage(
-        schema=SCHEMA, node="n", sequence=1, reported_utc=datetime.now(timezone.utc),
-        input="main", source="s", data_gap=False,
-        start_s=start_s, end_s=end_s, low_hz=low_hz, high_hz=high_hz, peak_s=start_s,
-        peak_hz=low_hz, score=2.0, scale_s=0.24, excess_db=9.0, contrast_db=9.0,
-        nearest_recording="0.wav", nearest_s=0.0, false_alarms_per_day=0.1,
-        sounds_like="hum", summary="hum", bundle="b",
+def event(start_s: float, end_s: float, low_hz: float, high_hz: float) -> AnomalyEvent:
+    example = examples.events()[0]
+    assert isinstance(example, AnomalyEvent)
+    replace = msgspec.structs.replace
+    data = replace(
+        example.data, start_s=start_s, end_s=end_s, low_hz=low_hz, high_hz=high_hz
     )  # fmt: skip
+    return replace(example, data=data)
 
 
 TRUTH = [("hiss", Box(1.0, 2.0, 4_000.0, 9_000.0)), ("squeal", Box(5.0, 7.0, 1_000.0, 1_200.0))]
@@ -79,7 +79,7 @@ def test_every_fault_found_and_nothing_else_is_success() -> None:
     "received", [[], [HISS], [HISS, STRAY]], ids=["nothing", "one", "one and a stray"]
 )
 def test_a_missed_fault_fails_the_demo(
-    received: list[EventMessage], capsys: pytest.CaptureFixture[str]
+    received: list[AnomalyEvent], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not _compare(received, TRUTH)
     assert "missed: " in capsys.readouterr().out

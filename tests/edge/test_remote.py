@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.alarms.settings import AlarmSettings
+from edge.delivery.session import Received
 from edge.desk import AlarmDesk
 from edge.remote import LONGEST, MOST_WAITING, Answer, CommandSettings, Remote
 from tests.edge.contract import check
@@ -76,7 +77,7 @@ class Bench:
     def send(self, name: str, payload: object) -> Answer:
         """One command, and its answer."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self.remote.take(f"site/pump-3/cmd/{name}", raw)
+        self.remote.take(Received(f"site/pump-3/cmd/{name}", raw, retained=False))
         self.remote.work()
         return self.publisher.sent[-1]
 
@@ -164,14 +165,23 @@ def test_with_several_inputs_one_has_to_be_named(tmp_path: Path) -> None:
 
 def test_a_flood_is_bounded_and_what_fits_is_answered(bench: Bench) -> None:
     for number in range(3 * MOST_WAITING):
-        bench.remote.take("site/pump-3/cmd/acknowledge", json.dumps({"id": str(number)}).encode())
+        payload = json.dumps({"id": str(number)}).encode()
+        bench.remote.take(Received("site/pump-3/cmd/acknowledge", payload, retained=False))
     for _ in range(3 * MOST_WAITING):
         bench.remote.work()
     assert [answer.id for answer in bench.publisher.sent] == [str(n) for n in range(MOST_WAITING)]
 
 
+def test_a_retained_command_is_not_done_again(bench: Bench) -> None:
+    """Else it would be done at every start of the node."""
+    payload = json.dumps({"id": "1"}).encode()
+    bench.remote.take(Received("site/pump-3/cmd/acknowledge", payload, retained=True))
+    bench.remote.work()
+    assert bench.publisher.sent == []
+
+
 def test_the_node_does_not_answer_its_own_answers(bench: Bench) -> None:
-    bench.remote.take("site/pump-3/cmd/result", b"{}")
+    bench.remote.take(Received("site/pump-3/cmd/result", b"{}", retained=False))
     bench.remote.work()
     assert bench.publisher.sent == []
 
@@ -196,6 +206,6 @@ def test_whatever_comes_is_answered_or_ignored(
 ) -> None:
     """F11."""
     made = Bench(tmp_path_factory.mktemp("state"))
-    made.remote.take(f"site/pump-3/cmd/{name}", payload)
+    made.remote.take(Received(f"site/pump-3/cmd/{name}", payload, retained=False))
     made.remote.work()
     assert len(made.publisher.sent) == 1

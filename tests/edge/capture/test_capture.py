@@ -39,6 +39,7 @@ class Scripted:
     """A source that yields its script, then fails or waits as told; it never looks at `stop`."""
 
     name = "scripted"
+    epoch_s: float | None = None
 
     def __init__(
         self,

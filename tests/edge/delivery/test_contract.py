@@ -59,7 +59,8 @@ def test_an_event_has_what_cloudevents_asks_for() -> None:
 
 def test_what_the_contract_does_not_allow_is_found() -> None:
     event = json.loads(msgspec.json.encode(examples.events()[0]))
-    for spoil in ({"id": "17"}, {"type": "earpatch.other"}, {"data": {}}):
+    spoils: list[dict[str, Any]] = [{"id": "17"}, {"type": "earpatch.other"}, {"data": {}}]
+    for spoil in spoils:
         with pytest.raises(jsonschema.ValidationError):
             check("a/b/event", json.dumps({**event, **spoil}).encode())
     with pytest.raises(AssertionError):

@@ -12,9 +12,10 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.delivery import examples
 from edge.delivery.listen import EventSubscriber, print_events
-from edge.delivery.messages import SCHEMA, EventMessage
-from edge.delivery.settings import BrokerAddress
+from edge.delivery.messages import AnomalyEvent
+from edge.delivery.settings import BrokerSettings
 from edge.errors import DeliveryError, EarpatchError
 from tests.conftest import Broker, free_port
 
@@ -65,37 +66,21 @@ def retained(port: int, topic: str) -> bytes | None:
         return bytes(late.messages[0].payload) if late.messages[0].retain else None
 
 
-def event(sequence: int = 1, **changes: object) -> bytes:
-    message = EventMessage(
-        schema=SCHEMA,
-        node="pump-3",
-        sequence=sequence,
-        reported_utc=datetime(2026, 11, 25, 14, 3, 22, tzinfo=timezone.utc),
-        input="main",
-        source="standard input",
-        data_gap=False,
-        start_s=2.08,
-        end_s=2.4,
-        low_hz=3_100.0,
-        high_hz=9_800.0,
-        peak_s=2.2,
-        peak_hz=4_694.4,
-        score=1.8,
-        scale_s=0.24,
-        excess_db=9.0,
-        contrast_db=8.5,
-        nearest_recording="monday.wav",
-        nearest_s=12.4,
-        false_alarms_per_day=0.05,
-        sounds_like="hiss",
-        summary="hiss, 320 ms, 3.1-9.8 kHz, 9 dB above normal",
-        bundle="9f27f341858e3d8a",
+def event(sequence: int = 1, time: object = None, **changes: object) -> bytes:
+    """An anomaly as a node publishes it, with changes to its data."""
+    example = examples.events()[0]
+    assert isinstance(example, AnomalyEvent)
+    moment = datetime(2026, 11, 25, 14, 3, 22, tzinfo=timezone.utc)
+    data = msgspec.structs.replace(
+        example.data, sequence=sequence, start_s=2.08, end_s=2.4, low_hz=3_100.0, high_hz=9_800.0
     )
-    return msgspec.json.encode(msgspec.to_builtins(message) | changes)
+    message = msgspec.to_builtins(msgspec.structs.replace(example, time=moment, data=data))
+    message["data"] |= changes
+    return msgspec.json.encode(message | ({} if time is None else {"time": time}))
 
 
-def address(port: int) -> BrokerAddress:
-    return BrokerAddress("127.0.0.1", port)
+def address(port: int) -> BrokerSettings:
+    return BrokerSettings(url=f"mqtt://127.0.0.1:{port}")
 
 
 @contextmanager
@@ -146,7 +131,8 @@ def test_an_event_is_printed_as_the_readme_shows_it(
 ) -> None:
     assert heard(broker, event()) == 1
     assert capsys.readouterr().out == (
-        "14:03:22 pump-3  2.1-2.4 s, score 1.80: hiss, 320 ms, 3.1-9.8 kHz, 9 dB above normal\n"
+        "14:03:22 pump-3/gearbox  2.1-2.4 s, score 3.42, hiss, 2.0 s, 5.4-13.4 kHz, 18 dB above "
+        "normal; nothing like it in 42 minutes of calibration\n"
     )
 
 
@@ -182,9 +168,9 @@ GARBAGE = {
     "no UTF-8": b"\xff\xfe\x00garbage",
     "no UTF-8 within a string": event().replace(b"pump-3", b"pump\xff3"),
     "deeply nested": b'{"x":' + b"[" * 100_000,
-    "no date": event(reported_utc="yesterday"),
-    "the first day of all": event(reported_utc="0001-01-01T00:00:00Z"),
-    "the last day of all": event(reported_utc="9999-12-31T23:59:59Z"),
+    "no date": event(time="yesterday"),
+    "the first day of all": event(time="0001-01-01T00:00:00Z"),
+    "the last day of all": event(time="9999-12-31T23:59:59Z"),
 }
 
 
@@ -199,7 +185,9 @@ def test_garbage_is_reported_in_one_line_and_does_not_end_it(
     set_timezone(monkeypatch, "CET-1" if b"9999" in garbage else "EST5")
     assert heard(broker, garbage, event(), event(), count=3) == 3
     lines = capsys.readouterr().out.splitlines()
-    known = re.compile(r"\d\d:\d\d:\d\d pump-3  2\.1-2\.4 s|a message that is not an event")
+    known = re.compile(
+        r"\d\d:\d\d:\d\d pump-?3?\S*/gearbox  2\.1-2\.4 s|a message that is not an event"
+    )
     assert [line for line in lines if not known.match(line)] == []
     assert [line for line in lines if ":03:22 pump-3" not in line], "not reported"
 
@@ -228,7 +216,8 @@ def test_a_broker_that_is_down_is_a_delivery_error_with_the_reason() -> None:
     with pytest.raises(DeliveryError) as raised:
         print_events(address(port), TOPIC, count=1, seconds=None)
     assert str(raised.value) == (
-        f"mqtt://127.0.0.1:{port}: connection refused; is the broker running there?"
+        f"mqtt://127.0.0.1:{port} can't be reached: "
+        "connection refused; is the broker running there?"
     )
 
 

@@ -1,0 +1,101 @@
+"""In which order waiting messages are sent: standing alarms, live events, then the backlog.
+
+The backlog is what waited when the connection was made. It is sent at a limited rate and never
+fills the whole window, so that a live event doesn't wait for it. A subscriber finds the order by
+`sequence`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge.delivery.records import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge.delivery.outbox import Outbox
+    from edge.delivery.records import Waiting
+
+PAGE = 25
+BURST_S = 0.25  # the backlog may save up so much of its rate
+
+
+class Allowance:
+    """A token bucket.
+
+    Args:
+        rate_per_s: how much may be taken in the long run.
+        now_s: a clock that never goes back.
+    """
+
+    def __init__(self, rate_per_s: float, now_s: Callable[[], float]) -> None:
+        self._rate_per_s, self._now_s = rate_per_s, now_s
+        self._most = max(1.0, rate_per_s * BURST_S)
+        self._tokens, self._at_s = 1.0, now_s()
+
+    def available(self) -> bool:
+        """Whether one may be taken."""
+        now_s = self._now_s()
+        self._tokens = min(self._most, self._tokens + (now_s - self._at_s) * self._rate_per_s)
+        self._at_s = now_s
+        return self._tokens >= 1
+
+    def take(self) -> None:
+        """Take one."""
+        self._tokens -= 1
+
+
+class Lanes:
+    """What waits, in the order in which it is to be sent. A new one for each connection.
+
+    Args:
+        last: the newest number when the connection was made; larger ones are live.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._lanes = [
+            _Lane(0, None, Wanted(only_active=True)),
+            _Lane(last, None, Wanted()),
+            _Lane(0, last, Wanted()),
+        ]
+
+    def rewind(self) -> None:
+        """Look at all that waits again."""
+        for lane in self._lanes:
+            lane.rewind()
+
+    def messages(self, outbox: Outbox, paused: tuple[str, ...]) -> Iterator[tuple[Waiting, bool]]:
+        """Each with whether it belongs to the backlog, but for those with a paused leaf.
+
+        A message counts as dealt with when the next one is asked for.
+        """
+        for lane in self._lanes:
+            for message in lane.messages(outbox, paused):
+                yield message, lane is self._lanes[-1]
+
+
+class _Lane:
+    """Messages of one kind with a number above `after` and not above `up_to`."""
+
+    def __init__(self, after: int, up_to: int | None, wanted: Wanted) -> None:
+        self._first, self._cursor, self._up_to = after, after, up_to
+        self._wanted = wanted
+
+    def rewind(self) -> None:
+        self._cursor = self._first
+
+    def messages(self, outbox: Outbox, paused: tuple[str, ...]) -> Iterator[Waiting]:
+        wanted = msgspec.structs.replace(self._wanted, without_leaves=paused)
+        last = outbox.next_sequence() - 1 if self._up_to is None else self._up_to
+        while self._cursor < last:
+            page = outbox.after(self._cursor, PAGE, wanted)
+            for message in page:
+                if message.sequence > last:
+                    break
+                yield message
+                self._cursor = message.sequence
+            if len(page) < PAGE or page[-1].sequence > last:
+                self._cursor = last
