@@ -147,6 +147,11 @@ class Input:
         self._scored_s += block.duration_s
         return found
 
+    @property
+    def score(self) -> float | None:
+        """What the sound has scored last; None while there is none."""
+        return self._stretch.score if self._stretch else None
+
     def take_sounding(self) -> float | None:
         """The largest score since the last call, if it was above the release level."""
         score, self._sounding = self._sounding, None
@@ -198,6 +203,7 @@ class _Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
+        self.score: float | None = None  # the same, of the last block that was long enough
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
     def push(self, block: Block) -> list[Found]:
@@ -206,6 +212,7 @@ class _Stretch:
         findings = self._detector.push(block.samples)
         evidence = findings.fast.evidence
         self.largest = float(evidence.max()) if evidence.size else 0.0
+        self.score = self.largest if evidence.size else self.score
         return self._found(findings.events, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:

@@ -23,6 +23,7 @@ from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
 from edge.inputs import Input
 from edge.remote import Remote
+from edge.sparkplug.link import SparkplugLink
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Node:
         names = [each.name for each in inputs]
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
         self._remote.add("rebirth", self._rebirth)
+        self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
         self._watchdog = Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
@@ -81,12 +83,14 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._sparkplug.start()
             try:
                 self._listen(stop)
                 self._self.tell_changes()
                 self._drain(stop)
             finally:
                 self._watchdog.stopping()
+                self._sparkplug.stop()
                 self._publisher.stop()
         return self._anomalies
 
@@ -115,6 +119,7 @@ class Node:
 
     def _look_after(self) -> None:
         """All that has to be done again and again, beside scoring. Never blocks."""
+        self._sparkplug.turn()
         self._remote.work()
         self._desk.tick()
         self._self.tell_changes()
@@ -158,6 +163,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
     def _rebirth(self, command: Command) -> Answer:

@@ -90,7 +90,8 @@ def _alarm() -> list[Definition]:
     return [
         Definition(name="Alarm/State", datatype=_S, documentation="ISA-18.2"),
         Definition(
-            name="Alarm/Condition", datatype=_S,
+            name="Alarm/Condition",
+            datatype=_S,
             documentation="the state underneath, while shelved or out of service",
         ),
         Definition(name="Alarm/Active", datatype=_B),
@@ -159,7 +160,9 @@ def _commands() -> list[Definition]:
             initial=0.0,
             documentation="write for how long",
         ),
-        Definition(name=UNSHELVE, datatype=_B, writable=True, initial=False, documentation="write true"),
+        Definition(
+            name=UNSHELVE, datatype=_B, writable=True, initial=False, documentation="write true",
+        ),
         Definition(
             name=RECALIBRATE, datatype=_B, writable=True, initial=False,
             documentation="write true: normal sound is learnt from now on",

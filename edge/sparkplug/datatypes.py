@@ -5,7 +5,7 @@ Signed types travel in unsigned fields as two's complement (specification 3.0, "
 
 from __future__ import annotations
 
-import math
+import sys
 from enum import IntEnum
 
 Value = bool | int | float | str | bytes | None
@@ -60,6 +60,7 @@ _BITS = {
     DataType.DATETIME: 64,
 }  # fmt: skip
 _SIGNED = {DataType.INT8, DataType.INT16, DataType.INT32, DataType.INT64}
+_LARGEST = {DataType.FLOAT: 3.4028234663852886e38, DataType.DOUBLE: sys.float_info.max}
 _FIELD_BITS = {_INT: 32, _LONG: 64}
 
 
@@ -72,9 +73,9 @@ def fits(datatype: DataType, value: Value) -> bool:
     if (bits := datatype.bits) is not None:
         low, high = (-(1 << bits - 1), 1 << bits - 1) if datatype.signed else (0, 1 << bits)
         return isinstance(value, int) and not isinstance(value, bool) and low <= value < high
-    if datatype in {DataType.FLOAT, DataType.DOUBLE}:
+    if (largest := _LARGEST.get(datatype)) is not None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
+        return is_number and -largest <= float(value) <= largest  # neither NaN nor infinity
     return isinstance(value, str)
 
 

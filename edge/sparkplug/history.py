@@ -1,7 +1,7 @@
 """What could not be told when it happened, until it can be; and what may not have arrived.
 
 Sparkplug's DATA is QoS 0: what was written to a link that turned out to be dead is lost without a
-word. So the events of the last `RESEND_S` go back into the history when a link is lost, and come
+word. So the events of the last `resend_s` go back into the history when a link is lost, and come
 again as history, with the same time; a historian keeps one of two equal values.
 """
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from edge.sparkplug.metrics import Definition, Reading
 
 MAX_EVENT_VALUES, MAX_OTHER_VALUES = 20_000, 5_000  # some 10 MB at most
-RESEND_S = 75.0  # two and a half keep-alives: how long a dead link can look alive
 
 
 class Record(NamedTuple):
@@ -32,9 +31,14 @@ class Record(NamedTuple):
 
 
 class History:
-    """Values that wait, oldest first; where too many wait, the oldest go, events last."""
+    """Values that wait, oldest first; where too many wait, the oldest go, events apart from others.
 
-    def __init__(self) -> None:
+    Args:
+        resend_s: how long a dead link can look alive.
+    """
+
+    def __init__(self, resend_s: float) -> None:
+        self._resend_s = resend_s
         self.dropped = 0
         self._events: deque[Record] = deque()
         self._others: deque[Record] = deque()
@@ -73,14 +77,14 @@ class History:
     def sent(self, now_s: float, records: Iterable[Record]) -> None:
         """These were written to the link."""
         self._sent.extend((now_s, each) for each in records if each.definition.event)
-        while self._sent and now_s - self._sent[0][0] > RESEND_S:
+        while self._sent and now_s - self._sent[0][0] > self._resend_s:
             self._sent.popleft()
         while len(self._sent) > MAX_EVENT_VALUES:
             self._sent.popleft()
 
     def lost(self, now_s: float) -> None:
         """The link is gone, and with it perhaps what was sent of late."""
-        again = [each for sent_s, each in self._sent if now_s - sent_s <= RESEND_S]
+        again = [each for sent_s, each in self._sent if now_s - sent_s <= self._resend_s]
         self._sent.clear()
         self._events = deque(sorted([*again, *self._events]))
         self._bound()

@@ -5,7 +5,7 @@ What quality says, by the state of the input:
 | input | device | score | level | alarm |
 |---|---|---|---|---|
 | hearing | born | good | good | good |
-| silent, frozen, clipped | born | stale: the last one heard | bad: it is not the machine's | stale |
+| silent, frozen, clipped | born | stale | bad: not the machine's | stale |
 | starting, recovering | as it was | stale | stale | stale |
 | absent, stalled, ended | dead: all is stale | | | |
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from edge.delivery.messages import Anomaly, Level
 from edge.sparkplug.metrics import Quality, Reading
-from edge.sparkplug.state import DeviceUpdate
+from edge.sparkplug.values import DeviceUpdate
 from edge.words import printable
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """One MQTT session of an edge node, from CONNECT to the end, served by the thread that owns it.
 
-A paho client of its own for each session: nothing is queued for, or sent again in, the next one,
-which has sequence numbers of its own. QoS 0 is written at once or the session is over, so a host
-sees no gap.
+Not `edge.delivery.session`: there everything is QoS 1 with a retained availability. Here the will
+is another one in each session, births wait for the subscriptions, and QoS 0 goes out in order or
+not at all. A paho client of its own means that nothing is sent again in the next session, which
+has sequence numbers of its own.
 """
 
 from __future__ import annotations
@@ -12,33 +13,37 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
+from paho.mqtt.enums import MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-if TYPE_CHECKING:
-    from edge.delivery.settings import MqttSettings
+from edge.delivery.client import CONNECT_TIMEOUT_S, Identity, make_client
+from edge.delivery.session import Received
+from edge.delivery.trouble import (
+    Kind,
+    Trouble,
+    of_connack,
+    of_disconnect,
+    of_exception,
+    without_connack,
+)
 
-KEEPALIVE_S = 30
-CONNECT_TIMEOUT_S = 10.0  # for TCP, and for the answer to CONNECT
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge.delivery.settings import BrokerSettings
+
+PROTOCOLS = {"3.1.1": paho.MQTTv311, "5": paho.MQTTv5}
 GOODBYE_TIMEOUT_S = 1.0
-GOODBYE_LOOP_S = 0.02
+SHORT_LOOP_S = 0.02
 WITH_WILL = 0x04  # MQTT 5, DISCONNECT: the server publishes the will, too
 
 
-class Will(NamedTuple):
-    """What the server says when the session ends without a word."""
+class Outgoing(NamedTuple):
+    """A message, or the will."""
 
     topic: str
     payload: bytes
-
-
-class Received(NamedTuple):
-    """A message from the server."""
-
-    topic: str
-    payload: bytes
-    retained: bool
 
 
 class Session:
@@ -51,119 +56,116 @@ class Session:
         will: NDEATH, with the bdSeq of this session alone.
     """
 
-    def __init__(self, server: MqttSettings, client_id: str, protocol: str, will: Will) -> None:
-        self.trouble: str | None = None  # why it is over
-        self.accepted = False
+    def __init__(
+        self, server: BrokerSettings, client_id: str, protocol: str, will: Outgoing
+    ) -> None:
+        self.trouble: Trouble | None = None  # why it is over
         self.received: deque[Received] = deque()
-        self._server, self._is_v5 = server, protocol == "5"
+        self._server, self._protocol, self._will = server, PROTOCOLS[protocol], will
+        self._client_id = client_id
+        self._accepted = False
         self._asked: set[int] = set()
-        self._client = self._make_client(client_id, will)
-
-    @property
-    def subscribed(self) -> bool:
-        """Whether the server has accepted the connection and granted every subscription."""
-        return self.accepted and not self._asked and self.trouble is None
+        self._client: paho.Client | None = None
 
     def connect(self) -> bool:
         """Reach the server and send CONNECT; whether that could be sent."""
         try:
-            self._client.reconnect()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self.trouble = f"{self._server.address} can't be reached: {reason}"
+            client = make_client(self._server, Identity(self._client_id), self._protocol)
+            client.will_set(self._will.topic, self._will.payload, qos=1, retain=False)
+            client.on_connect = self._on_connect
+            client.on_disconnect = self._on_disconnect
+            client.on_subscribe = self._on_subscribe
+            client.on_message = self._on_message
+            client.reconnect()
+        except Exception as error:  # noqa: BLE001  (whatever it is, the node tries again)
+            self.trouble = of_exception(error, self._server)
             return False
+        self._client = client
         return True
 
-    def accept(self, topics: list[str]) -> bool:
-        """Wait for the answer to CONNECT, then subscribe with QoS 1; whether that was granted."""
-        self._serve_until(lambda: self.accepted)
-        if self.accepted and self.trouble is None:
+    def subscribe(self, topics: list[str]) -> bool:
+        """Wait to be accepted, then subscribe with QoS 1; whether all was granted."""
+        self._serve_until(lambda: self._accepted)
+        if self._accepted and self._client is not None:
             _, mid = self._client.subscribe([(topic, 1) for topic in topics])
             if mid is not None:
                 self._asked.add(mid)
             self._serve_until(lambda: not self._asked)
-        if not self.subscribed and self.trouble is None:
-            self.trouble = f"{self._server.address} answers on TCP, but not with MQTT"
-        return self.subscribed
+        if not self._accepted or self._asked:
+            self._end(without_connack(self._server, closed=False))
+        return self.trouble is None
 
     def loop(self, timeout_s: float) -> bool:
         """Serve the network for a moment; whether the session goes on."""
+        if self._client is None:
+            return False
         result = self._client.loop(timeout_s)
-        if result != MQTTErrorCode.MQTT_ERR_SUCCESS and self.trouble is None:
-            self.trouble = f"{self._server.address} is gone: {paho.error_string(result)}"
+        if result != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            if self._accepted:
+                self._end(of_disconnect(None, paho.error_string(result), self._server))
+            else:
+                self._end(without_connack(self._server, closed=True))
         return self.trouble is None
 
-    def publish(self, topic: str, payload: bytes, qos: int = 0) -> paho.MQTTMessageInfo:
-        """Send, never retained. A failure ends the session."""
-        sent = self._client.publish(topic, payload, qos=qos, retain=False)
-        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS and self.trouble is None:
-            self.trouble = f"{self._server.address} is gone: {paho.error_string(sent.rc)}"
-        return sent
+    @property
+    def clogged(self) -> bool:
+        """Whether what was published has not been written yet."""
+        return self._client is not None and self._client.want_write()
 
-    def say_goodbye(self, will: Will) -> None:
-        """NDEATH, acknowledged if that comes soon, and DISCONNECT."""
-        if self.accepted and self.trouble is None:
-            told = self.publish(will.topic, will.payload, qos=1)
-            deadline_s = time.monotonic() + GOODBYE_TIMEOUT_S
-            while not told.is_published() and time.monotonic() < deadline_s:
-                if not self.loop(GOODBYE_LOOP_S):
-                    break
-        if self._is_v5:
-            self._client.disconnect(reasoncode=ReasonCode(14 << 4, identifier=WITH_WILL))
-        else:
-            self._client.disconnect()
+    def publish(self, message: Outgoing) -> None:
+        """Send with QoS 0, not retained; `loop` writes it."""
+        if self._client is not None:
+            self._client.publish(message.topic, message.payload, qos=0, retain=False)
+
+    def say_goodbye(self, messages: list[Outgoing]) -> None:
+        """NDEATH with QoS 1, acknowledged if that comes soon, and DISCONNECT."""
+        client = self._client
+        if client is None or self.trouble is not None:
+            return
+        told = [client.publish(each.topic, each.payload, qos=1) for each in messages]
+        deadline_s = time.monotonic() + GOODBYE_TIMEOUT_S
+        while not all(each.is_published() for each in told) and time.monotonic() < deadline_s:
+            if not self.loop(SHORT_LOOP_S):
+                return
+        reason = None
+        if self._protocol == paho.MQTTv5:
+            reason = ReasonCode(PacketTypes.DISCONNECT, identifier=WITH_WILL)
+        client.disconnect(reason)
+        while time.monotonic() < deadline_s + GOODBYE_TIMEOUT_S and self.loop(SHORT_LOOP_S):
+            pass
 
     def close(self) -> None:
-        """Let go of the socket, which paho closes when nobody holds the client any more."""
-        client = self._client
-        client.on_connect = client.on_disconnect = client.on_subscribe = client.on_message = None
+        """Break the circle of references, so that the socket is closed now."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.on_connect = client.on_disconnect = None
+            client.on_subscribe = client.on_message = None
 
-    def _serve_until(self, done: Any) -> None:
+    def _serve_until(self, done: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
-        while not done() and time.monotonic() < deadline_s:
-            if not self.loop(GOODBYE_LOOP_S):
-                return
+        while not done() and time.monotonic() < deadline_s and self.loop(SHORT_LOOP_S):
+            pass
 
-    def _make_client(self, client_id: str, will: Will) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id,
-            clean_session=None if self._is_v5 else True,
-            protocol=paho.MQTTv5 if self._is_v5 else paho.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        client.will_set(will.topic, will.payload, qos=1, retain=False)
-        client.connect_timeout = CONNECT_TIMEOUT_S
-        client.suppress_exceptions = True
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        address = self._server.address
-        if self._is_v5:
-            asked = Properties(1)
-            asked.SessionExpiryInterval = 0
-            client.connect_async(
-                address.host, address.port, KEEPALIVE_S, clean_start=True, properties=asked
-            )
-        else:
-            client.connect_async(address.host, address.port, KEEPALIVE_S)
-        return client
+    def _end(self, trouble: Trouble) -> None:
+        """The first reason is the one that counts."""
+        self.trouble = self.trouble or trouble
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
         if reason.is_failure:
-            self.trouble = f"{self._server.address} refuses the connection: {reason}"
+            self._end(of_connack(reason.value, str(reason), self._server))
         else:
-            self.accepted = True
+            self._accepted = True
 
-    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
-        if self.trouble is None:
-            self.trouble = f"{self._server.address} is gone: {reason}"
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _p: Any) -> None:
+        told = reason.value if flags.is_disconnect_packet_from_server else None
+        if self._accepted:
+            self._end(of_disconnect(told, str(reason), self._server))
 
     def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _p: Any) -> None:
         self._asked.discard(mid)
         if any(reason.is_failure for reason in reasons):
-            self.trouble = f"{self._server.address} does not allow to subscribe to commands"
+            text = f"{self._server.address} does not allow to subscribe to Sparkplug's commands"
+            self._end(Trouble(Kind.ACL, text))
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         self.received.append(Received(message.topic, bytes(message.payload), message.retain))

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.delivery.settings import broker_address
+from edge.delivery.settings import check_broker
 from edge.errors import SettingsError
 from edge.section import Section
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge.delivery.settings import MqttSettings
 
 # A level of a topic: the specification forbids '+', '/' and '#'.
@@ -44,13 +46,26 @@ class SparkplugSettings(Section, frozen=True):
         Raises:
             SettingsError: one of them is no broker's address, or is there twice.
         """
-        for url in self.brokers:
-            try:
-                broker_address(url)
-            except SettingsError as error:
-                text = str(error).replace("mqtt.url", "sparkplug.brokers:")
-                raise SettingsError(text) from None
         if len(set(self.brokers)) < len(self.brokers):
             raise SettingsError("sparkplug.brokers: one of them is there twice")
         urls = self.brokers or (mqtt.url,)
-        return [msgspec.structs.replace(mqtt, url=url) for url in urls]
+        servers = [msgspec.structs.replace(mqtt, url=url) for url in urls]
+        try:
+            for server in servers:
+                check_broker(server)
+        except SettingsError as error:
+            raise SettingsError(f"sparkplug.brokers: {error}") from None
+        return servers
+
+    def check(self, mqtt: MqttSettings, devices: Sequence[str]) -> None:
+        """What the keys can't say one by one.
+
+        Raises:
+            SettingsError: of the brokers, or two names that a host may take for one.
+        """
+        self.servers(mqtt)
+        if len({name.casefold() for name in devices}) < len(devices):
+            raise SettingsError(
+                "[sparkplug]: the names of two inputs differ only by upper and lower case, and "
+                "hosts may take them for one device"
+            )

@@ -1,4 +1,4 @@
-"""What the node hands to Sparkplug, each turn of its loop: the same facts as in its JSON messages."""
+"""What the node hands to Sparkplug: the same facts as in its JSON messages."""
 
 from __future__ import annotations
 

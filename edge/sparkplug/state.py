@@ -12,11 +12,11 @@ born while its microphone is there, and dies alone.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from edge.sparkplug.aliases import Aliases
 from edge.sparkplug.catalogue import BD_SEQ_DEFINITION, REBIRTH_DEFINITION
-from edge.sparkplug.history import History, Record
+from edge.sparkplug.history import History
 from edge.sparkplug.host import PrimaryHost
 from edge.sparkplug.metrics import REBIRTH, Definition, Metric, Reading
 from edge.sparkplug.payload import Message
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from edge.sparkplug.timebase import TimeBase
+    from edge.sparkplug.values import DeviceUpdate
 
 SEQ_MODULUS = 256
 FLUSHED_AT_ONCE = 200  # values of history in one message
@@ -43,13 +44,6 @@ class Phase(Enum):
     LEAVING = "leaving"  # the primary host is gone: so has to be the node
 
 
-class DeviceUpdate(NamedTuple):
-    """A device as of now."""
-
-    present: bool  # whether its microphone is there
-    readings: Mapping[str, Reading]
-
-
 class EdgeNodeState:
     """One edge node and its devices.
 
@@ -60,6 +54,7 @@ class EdgeNodeState:
         primary_host: whether births wait for one.
         compact: whether DATA has aliases instead of names.
         every_s: shortest time between two reports of a number with a deadband.
+        resend_s: events as young as this are told again when a link was lost.
     """
 
     def __init__(
@@ -71,9 +66,10 @@ class EdgeNodeState:
         primary_host: bool = False,
         compact: bool = False,
         every_s: float = 1.0,
+        resend_s: float = 75.0,
     ) -> None:
         self.phase = Phase.OFFLINE
-        self.history = History()
+        self.history = History(resend_s)
         self.host = PrimaryHost()
         self.births = 0  # of the node
         self._times, self._waits_for_host = times, primary_host
@@ -133,9 +129,9 @@ class EdgeNodeState:
     def turn(self) -> None:
         """What is due: births, and history after them."""
         waited_for = not self._waits_for_host or self.host.online is True
-        if self.phase is Phase.WAITING and waited_for:
-            self._bear()
-        elif self.phase is Phase.BORN and (self._birth_due or self._times.stepped()):
+        again = self._birth_due or self._times.stepped()
+        due = {Phase.WAITING: waited_for, Phase.BORN: again}
+        if due.get(self.phase, False):
             self._bear()
         elif self.phase is Phase.BORN:
             self._flush()
@@ -239,7 +235,7 @@ class EdgeNodeState:
         self._seq = (self._seq + 1) % SEQ_MODULUS
 
     def _death(self) -> Message:
-        """bdSeq and nothing else; no seq, or a host refuses it."""
+        """The birth/death sequence number and nothing else; with a seq, hosts refuse it."""
         now_ms = self._times.ms(self._times.now_s())
         metric = Metric(
             definition=BD_SEQ_DEFINITION, reading=Reading(self._bd_seq), timestamp_ms=now_ms

@@ -24,6 +24,13 @@ class Change(NamedTuple):
     reading: Reading
 
 
+class DeviceUpdate(NamedTuple):
+    """A device as of now."""
+
+    present: bool  # whether its microphone is there
+    readings: Mapping[str, Reading]
+
+
 class Values:
     """What is known, and what was told of it.
 
@@ -64,9 +71,7 @@ class Values:
         """Every metric, in order of time, as a birth tells it; they count as told."""
         everything = []
         for name, definition in self.definitions.items():
-            change = self._known.get(name) or Change(
-                now_s, definition, Reading(definition.initial)
-            )
+            change = self._known.get(name) or Change(now_s, definition, Reading(definition.initial))
             self._told[name] = change
             everything.append(change)
         return sorted(everything, key=lambda change: change.at_s)
