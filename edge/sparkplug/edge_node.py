@@ -27,7 +27,7 @@ from edge.sparkplug.readings import Presence, event_readings, node_readings
 from edge.sparkplug.session import Outgoing, Session
 from edge.sparkplug.state import EdgeNodeState, Phase
 from edge.sparkplug.timebase import TimeBase
-from edge.sparkplug.topics import Address, MessageType, state_topic, topic_of
+from edge.sparkplug.topics import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ class SparkplugNode:
         for server in self._servers:
             check_broker(server)
             check_files(server)
-        self._edge_node = settings.edge_node or node
+        edge_node = settings.edge_node or node
+        self._names = Namespace(settings.group, edge_node, settings.primary_host)
         self._backoff = Backoff(limits or BackoffLimits())
         self._bd_seq = BdSeq(folder / BD_SEQ_FILE)
         self.state = EdgeNodeState(
@@ -139,7 +140,7 @@ class SparkplugNode:
             began_s = time.monotonic()
             session = self._open(server)
             if session is not None:
-                self._serve(session)
+                self._serve_safely(session)
             lasted_s = time.monotonic() - began_s if session else 0.0
             self._wait(self._backoff.after(lasted_s))
             if self._stop.is_set():
@@ -148,17 +149,26 @@ class SparkplugNode:
     def _open(self, server: MqttSettings) -> Session | None:
         """A session with its subscriptions granted; None if there is none to be had."""
         will = self._outgoing(self.state.connecting(self._bd_seq.reserve()))
-        session = Session(server, f"earpatch-spb-{self._edge_node}"[:128],
+        session = Session(server, f"earpatch-spb-{self._names.edge_node}",
                           self._settings.protocol, will)  # fmt: skip
         granted = False
         if session.connect():
             self._bd_seq.used()
-            granted = session.subscribe(self._topics())
+            granted = session.subscribe(self._names.subscriptions())
         if not granted:
             self._close(session)
             return None
         self._complaints.say(logging.INFO, "", f"Sparkplug edge node at {server.address}")
         return session
+
+    def _serve_safely(self, session: Session) -> None:
+        """A fault of ours ends the session, not the thread."""
+        try:
+            self._serve(session)
+        except Exception as error:
+            if self._complaints.warn(repr(error), f"Sparkplug session ended by {error!r}"):
+                log.exception("Sparkplug")
+            self._close(session)
 
     def _serve(self, session: Session) -> None:
         deadline_s = time.monotonic() + self._settings.host_wait_s
@@ -175,6 +185,7 @@ class SparkplugNode:
         else:
             self.state.leave()
             session.say_goodbye([self._outgoing(each) for each in self.state.take_messages()])
+            session.trouble = None  # it was wanted
         self._close(session)
 
     def _is_over(self, host_deadline_s: float) -> bool:
@@ -199,7 +210,7 @@ class SparkplugNode:
     def _receive(self, session: Session) -> None:
         while session.received:
             message = session.received.popleft()
-            if message.topic == self._state_topic():
+            if message.topic == self._names.state:
                 self.state.host_said(message.payload)
             elif not message.retained:  # a retained command is older than this session
                 for asked in self._reader.read(message.topic, message.payload):
@@ -227,17 +238,4 @@ class SparkplugNode:
             self._take_inbox()
 
     def _outgoing(self, message: Message) -> Outgoing:
-        group = self._settings.group
-        address = Address(group, message.type, self._edge_node, message.device)
-        return Outgoing(topic_of(address), encode(message))
-
-    def _topics(self) -> list[str]:
-        group, node = self._settings.group, self._edge_node
-        topics = [topic_of(Address(group, MessageType.NCMD, node, None)),
-                  topic_of(Address(group, MessageType.DCMD, node, "+"))]  # fmt: skip
-        state = self._state_topic()
-        return topics if state is None else [*topics, state]
-
-    def _state_topic(self) -> str | None:
-        host = self._settings.primary_host
-        return None if host is None else state_topic(host)
+        return Outgoing(self._names.topic(message.type, message.device), encode(message))

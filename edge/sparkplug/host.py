@@ -12,7 +12,7 @@ MAX_BYTES = 4_096
 
 class _State(msgspec.Struct, frozen=True):
     online: bool
-    timestamp: Annotated[int, Meta(ge=0, le=2**63)]  # milliseconds since 1970, UTC
+    timestamp: Annotated[int, Meta(ge=0, le=2**53)]  # milliseconds since 1970, UTC
 
 
 class PrimaryHost:

@@ -118,13 +118,16 @@ class Session:
             self._client.publish(message.topic, message.payload, qos=0, retain=False)
 
     def say_goodbye(self, messages: list[Outgoing]) -> None:
-        """NDEATH with QoS 1, acknowledged if that comes soon, and DISCONNECT."""
+        """What is still to be said; NDEATH, which is the last, acknowledged; and DISCONNECT."""
         client = self._client
         if client is None or self.trouble is not None:
             return
-        told = [client.publish(each.topic, each.payload, qos=1) for each in messages]
+        *before, death = messages
+        for each in before:
+            self.publish(each)
+        told = client.publish(death.topic, death.payload, qos=1)
         deadline_s = time.monotonic() + GOODBYE_TIMEOUT_S
-        while not all(each.is_published() for each in told) and time.monotonic() < deadline_s:
+        while not told.is_published() and time.monotonic() < deadline_s:
             if not self.loop(SHORT_LOOP_S):
                 return
         reason = None
@@ -157,9 +160,14 @@ class Session:
             self._accepted = True
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _p: Any) -> None:
-        told = reason.value if flags.is_disconnect_packet_from_server else None
-        if self._accepted:
-            self._end(of_disconnect(told, str(reason), self._server))
+        if not self._accepted:
+            return
+        if flags.is_disconnect_packet_from_server:
+            self._end(of_disconnect(reason.value, str(reason), self._server))
+        else:
+            silent = "eep alive" in str(reason)
+            words = "no sign of life" if silent else "connection lost"
+            self._end(of_disconnect(None, words, self._server))
 
     def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _p: Any) -> None:
         self._asked.discard(mid)

@@ -111,7 +111,7 @@ class EdgeNodeState:
 
     def leave(self) -> None:
         """Say NDEATH: the connection ends on purpose."""
-        if self.phase is not Phase.OFFLINE:
+        if self.phase not in {Phase.OFFLINE, Phase.LEAVING}:
             self._out.append(self._death())
             self.phase = Phase.LEAVING
 

@@ -52,6 +52,28 @@ def state_topic(host: str) -> str:
     return f"{NAMESPACE}/STATE/{host}"
 
 
+class Namespace(NamedTuple):
+    """The topics of one edge node."""
+
+    group: str
+    edge_node: str
+    primary_host: str | None
+
+    @property
+    def state(self) -> str | None:
+        """Where the primary host says whether it is there; None if there is none."""
+        return None if self.primary_host is None else state_topic(self.primary_host)
+
+    def topic(self, type_: MessageType, device: str | None) -> str:
+        """Where the node says something."""
+        return topic_of(Address(self.group, type_, self.edge_node, device))
+
+    def subscriptions(self) -> list[str]:
+        """Commands to the node and to all its devices, and the primary host's state."""
+        commands = [self.topic(MessageType.NCMD, None), self.topic(MessageType.DCMD, "+")]
+        return commands if self.state is None else [*commands, self.state]
+
+
 def parse(topic: str) -> Address | None:
     """What a topic says; None if it is not one of an edge node's or a device's."""
     levels = topic.split("/")

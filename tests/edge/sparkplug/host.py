@@ -25,9 +25,7 @@ def command(device: str | None, name: str, datatype: DataType, value: Value) -> 
     now_ms = round(time.time() * 1000)
     metric = Metric(definition=Definition(name=name, datatype=datatype), reading=Reading(value),
                     timestamp_ms=now_ms)  # fmt: skip
-    message = Message(
-        type=type_, device=device, metrics=(metric,), seq=None, timestamp_ms=now_ms
-    )
+    message = Message(type=type_, device=device, metrics=(metric,), seq=None, timestamp_ms=now_ms)
     return topic_of(Address(GROUP, type_, NODE, device)), encode(message)
 
 

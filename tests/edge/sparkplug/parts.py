@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edge.capture.sound import State
 from edge.clock import Clock
 from edge.delivery import examples
 from edge.delivery.backoff import BackoffLimits
@@ -21,6 +18,12 @@ from edge.sparkplug.edge_node import SparkplugNode
 from edge.sparkplug.settings import SparkplugSettings
 from edge.sparkplug.snapshot import Heard, Snapshot
 from tests.edge.sparkplug.host import GROUP, NODE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge.capture.sound import State
 
 DEVICES = ("gearbox", "motor")
 QUICK = BackoffLimits(first_s=0.02, last_s=0.1, stable_s=0.0, considerate_s=0.1)

@@ -7,10 +7,13 @@ death counts only with the bdSeq of the birth it ends.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from edge.sparkplug.datatypes import Value
 from edge.sparkplug.payload import Payload, Told, decode
 from edge.sparkplug.topics import MessageType, parse
+
+if TYPE_CHECKING:
+    from edge.sparkplug.datatypes import Value
 
 Key = tuple[str | None, str]  # device, metric
 

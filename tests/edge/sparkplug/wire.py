@@ -1,13 +1,16 @@
-"""A TCP hop that reads MQTT as it passes, both ways, and can cut: what is tested is what was sent."""
+"""A TCP hop that reads MQTT as it passes, both ways, and can cut."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, DISCONNECT = 1, 2, 3, 4, 8, 9, 14
 V5 = 5
@@ -157,13 +160,14 @@ class Proxy:
     packets: list[Packet] = field(default_factory=list)
     answering: threading.Event = field(default_factory=threading.Event)
     when_sent: Callable[[Packet], None] = lambda _: None
+    first_session: int = 1
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._sessions = 0
+        self._sessions = self.first_session - 1
         self.answering.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
