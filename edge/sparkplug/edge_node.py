@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edge.clock import Clock
     from edge.delivery.messages import CloudEvent
     from edge.delivery.settings import MqttSettings
+    from edge.delivery.trouble import Trouble
     from edge.remote import Answer
     from edge.sparkplug.commands import Asked
     from edge.sparkplug.settings import SparkplugSettings
@@ -98,6 +99,7 @@ class SparkplugNode:
         self._presence, self._inbox = Presence(), Inbox()
         self._asked: queue.Queue[Asked] = queue.Queue(MOST_ASKED)
         self._complaints = QuietLog(log)
+        self.trouble: Trouble | None = None  # why there is no session; None while there is one
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sparkplug", daemon=True)
 
@@ -142,15 +144,16 @@ class SparkplugNode:
             if session is not None:
                 self._serve_safely(session)
             lasted_s = time.monotonic() - began_s if session else 0.0
-            self._wait(self._backoff.after(lasted_s))
+            considerate = self.trouble is not None and self.trouble.considerate
+            self._wait(self._backoff.after(lasted_s, considerate=considerate))
             if self._stop.is_set():
                 return
 
     def _open(self, server: MqttSettings) -> Session | None:
         """A session with its subscriptions granted; None if there is none to be had."""
         will = self._outgoing(self.state.connecting(self._bd_seq.reserve()))
-        session = Session(server, f"earpatch-spb-{self._names.edge_node}",
-                          self._settings.protocol, will)  # fmt: skip
+        client_id, protocol = f"earpatch-spb-{self._names.edge_node}", self._settings.protocol
+        session = Session(server, client_id, protocol, will, self._stop)
         granted = False
         if session.connect():
             self._bd_seq.used()
@@ -158,6 +161,7 @@ class SparkplugNode:
         if not granted:
             self._close(session)
             return None
+        self.trouble = None
         self._complaints.say(logging.INFO, "", f"Sparkplug edge node at {server.address}")
         return session
 
@@ -199,6 +203,7 @@ class SparkplugNode:
     def _close(self, session: Session) -> None:
         session.close()
         self.state.lost()
+        self.trouble = session.trouble
         if session.trouble is not None and not self._stop.is_set():
             text = f"Sparkplug: {session.trouble.text}; values are kept and told later"
             self._complaints.warn(session.trouble.text, text)

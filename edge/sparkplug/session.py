@@ -29,6 +29,7 @@ from edge.delivery.trouble import (
 )
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from edge.delivery.settings import BrokerSettings
@@ -54,15 +55,21 @@ class Session:
         client_id: of this node, and of nobody else.
         protocol: "3.1.1" or "5".
         will: NDEATH, with the bdSeq of this session alone.
+        stop: no more waiting for answers once it is set.
     """
 
     def __init__(
-        self, server: BrokerSettings, client_id: str, protocol: str, will: Outgoing
+        self,
+        server: BrokerSettings,
+        client_id: str,
+        protocol: str,
+        will: Outgoing,
+        stop: threading.Event,
     ) -> None:
         self.trouble: Trouble | None = None  # why it is over
         self.received: deque[Received] = deque()
         self._server, self._protocol, self._will = server, PROTOCOLS[protocol], will
-        self._client_id = client_id
+        self._client_id, self._stop = client_id, stop
         self._accepted = False
         self._asked: set[int] = set()
         self._client: paho.Client | None = None
@@ -146,8 +153,9 @@ class Session:
 
     def _serve_until(self, done: Callable[[], bool]) -> None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
-        while not done() and time.monotonic() < deadline_s and self.loop(SHORT_LOOP_S):
-            pass
+        while not done() and time.monotonic() < deadline_s and not self._stop.is_set():
+            if not self.loop(SHORT_LOOP_S):
+                return
 
     def _end(self, trouble: Trouble) -> None:
         """The first reason is the one that counts."""

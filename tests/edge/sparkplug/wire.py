@@ -166,6 +166,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
+        self._half_open: list[socket.socket] = []
         self._lock = threading.Lock()
         self._sessions = self.first_session - 1
         self.answering.set()
@@ -197,6 +198,13 @@ class Proxy:
                 side.shutdown(socket.SHUT_RDWR)
         self._open.clear()
 
+    def cut_from_node(self) -> None:
+        """The node's link is gone; the broker does not know it yet."""
+        for side in self._open[::2]:
+            self._half_open.append(self._open[self._open.index(side) + 1])
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -226,5 +234,6 @@ class Proxy:
                 for packet in packets:
                     self.when_sent(packet)
         for side in (source, sink):
-            with suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
+            if side not in self._half_open:
+                with suppress(OSError):
+                    side.shutdown(socket.SHUT_RDWR)
