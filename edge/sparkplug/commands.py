@@ -32,6 +32,7 @@ NAMES = {
 }
 BY = "Sparkplug host"
 ID_PREFIX = "sparkplug-"
+MOST_REMEMBERED = 1_000  # commands that may still be answered
 
 
 class Asked(NamedTuple):
@@ -47,7 +48,7 @@ class CommandReader:
     def __init__(self, state: EdgeNodeState) -> None:
         self._state = state
         self._numbers = count(1)
-        self.devices: dict[str, str] = {}  # by the id of a command that was asked
+        self.devices: dict[str, str] = {}  # by the id of a command; of the latest ones
 
     def read(self, topic: str, data: bytes) -> list[Asked]:
         """What a message asks for. A rebirth is told to the state at once."""
@@ -76,6 +77,8 @@ class CommandReader:
             return None
         id_ = f"{ID_PREFIX}{next(self._numbers)}"
         self.devices[id_] = device
+        if len(self.devices) > MOST_REMEMBERED:
+            self.devices.pop(next(iter(self.devices)))
         body = {"id": id_, "input": device, "by": BY, **fields}
         return Asked(NAMES[name], msgspec.json.encode(body))
 

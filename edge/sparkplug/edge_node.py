@@ -187,6 +187,7 @@ class SparkplugNode:
             if not session.clogged:
                 self.state.turn()
         else:
+            self._take_inbox()
             self.state.leave()
             session.say_goodbye([self._outgoing(each) for each in self.state.take_messages()])
             session.trouble = None  # it was wanted

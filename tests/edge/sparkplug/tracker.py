@@ -28,6 +28,13 @@ class Seen:
     quality: Value
 
 
+class Believed(dict[Key, Seen]):
+    """By metric; what was never told is an empty value."""
+
+    def __missing__(self, key: Key) -> Seen:
+        return Seen(None, 0, False, None)
+
+
 @dataclass
 class Tracker:
     """Feed it with every message; `faults` stays empty as long as all is well."""
@@ -37,7 +44,7 @@ class Tracker:
     births: int = 0
     messages: int = 0
     devices: dict[str, bool] = field(default_factory=dict)
-    now: dict[Key, Seen] = field(default_factory=dict)
+    now: Believed = field(default_factory=Believed)
     everything: dict[Key, list[Seen]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     late_deaths: int = 0
@@ -61,10 +68,10 @@ class Tracker:
         elif payload.seq != (self._seq + 1) % 256:
             self.faults.append(f"{topic}: seq {payload.seq} after {self._seq}")
         self._seq = payload.seq or 0
-        self._of_device(address.type, address.device, topic)
         birth = address.type.is_birth
         for metric in payload.metrics:
             self._metric(address.device, metric, topic, birth=birth)
+        self._of_device(address.type, address.device, topic)
 
     def values(self, device: str | None, name: str) -> list[Value]:
         """All that was told of a metric."""
@@ -74,7 +81,8 @@ class Tracker:
         if payload.seq != 0:
             self.faults.append(f"NBIRTH with seq {payload.seq}")
         self.online, self.births = True, self.births + 1
-        self.devices, self._names, self.now = {}, {}, {}
+        self.devices, self._names = {}, {}
+        self.now.clear()
         numbers = [metric.value for metric in payload.metrics if metric.name == "bdSeq"]
         (number,) = numbers
         assert isinstance(number, int)
