@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from edge.sparkplug.datatypes import DataType
 from edge.sparkplug.sparkplug_b_pb2 import Payload as WirePayload
 from edge.sparkplug.topics import MessageType
-from tests.edge.sparkplug.checks_messages import BIRTHS, DATA, DAY_MS, every, runs
+from tests.edge.sparkplug.checks_messages import BIRTHS, DATA, runs
+from tests.edge.sparkplug.checks_topics import DAY_MS, every
 from tests.edge.sparkplug.claims import claims
-from tests.edge.sparkplug.parts import DEVICES
-from tests.edge.sparkplug.scenarios import now_ms
+from tests.edge.sparkplug.parts import DEVICES, now_ms
 
 if TYPE_CHECKING:
     from tests.edge.sparkplug.scenarios import Sent, World

@@ -237,8 +237,7 @@ def the_next_server_where_the_host_is_not(world: World) -> None:
     "payloads-ndeath-will-message-publisher-disconnect-mqtt311",
 )
 def ndeath_then_disconnect(world: World) -> None:
-    ends = list(world.plain.of(DISCONNECT))
-    assert len(ends) == 2
+    assert len(world.plain.of(DISCONNECT)) == 2
     for capture in (*world.plain.sessions()[1:], *world.version_5.sessions()):
         last: list[Packet] = [p for p in capture.packets if p.by_node][-2:]
         assert [(p.kind, p.topic, p.qos) for p in last] == [

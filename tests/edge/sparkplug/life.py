@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from edge.sparkplug.datatypes import DataType, Value
 from edge.sparkplug.metrics import Deadband, Definition, Reading
 from edge.sparkplug.payload import Message, encode
@@ -103,3 +105,23 @@ class Life:
     def events(self, device: str) -> set[Value]:
         """The events that the host has."""
         return set(self.tracker.values(device, "Event")) - {None}
+
+
+def born(**options: bool) -> Life:
+    """A node whose births were told, and whose history is empty."""
+    life = Life(**options)
+    life.update()
+    life.connect()
+    if options.get("primary_host"):
+        say(life, 1_000, online=True)
+    life.pass_time(1.0)
+    life.turn()
+    assert life.born
+    life.kinds()
+    return life
+
+
+def say(life: Life, timestamp_ms: int, *, online: bool) -> None:
+    """The primary host says STATE."""
+    life.state.host_said(json.dumps({"online": online, "timestamp": timestamp_ms}).encode())
+    life.deliver()

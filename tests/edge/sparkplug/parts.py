@@ -95,3 +95,8 @@ def running(
 def pause() -> None:
     """Long enough for a turn of the edge node."""
     time.sleep(0.25)
+
+
+def now_ms() -> int:
+    """By this machine's clock."""
+    return round(time.time() * 1000)

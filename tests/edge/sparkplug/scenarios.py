@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +12,7 @@ from edge.sparkplug.payload import Payload, decode
 from edge.sparkplug.topics import Address, MessageType, parse
 from tests.conftest import free_port, run_mosquitto
 from tests.edge.delivery.test_listen import wait_until
-from tests.edge.sparkplug.host import REBIRTH_NOW, Host, command
+from tests.edge.sparkplug.host import REBIRTH_NOW, Host
 from tests.edge.sparkplug.parts import anomaly, pause, running, settings, snapshot
 from tests.edge.sparkplug.wire import PUBLISH, Packet, Proxy
 
@@ -247,11 +246,3 @@ def walk(folder: Path) -> Capture:
             on_second.state(PRIMARY, 2_000, online=False)
             wait_until(lambda: on_first.tracker.devices.get("motor"))
         return capture
-
-
-def now_ms() -> int:
-    """By this machine's clock."""
-    return round(time.time() * 1000)
-
-
-__all__ = ["PRIMARY", "WRAPPED", "Capture", "Sent", "World", "build", "command", "now_ms"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.edge.sparkplug import checks_messages, checks_payload, checks_session
+from tests.edge.sparkplug import checks_messages, checks_payload, checks_session, checks_topics
 from tests.edge.sparkplug.assertion_ids import IDS
 from tests.edge.sparkplug.claims import CHECKS, DEPARTURES, NOT_APPLICABLE
 from tests.edge.sparkplug.scenarios import build
@@ -14,7 +14,12 @@ from tests.edge.sparkplug.scenarios import build
 if TYPE_CHECKING:
     from tests.edge.sparkplug.scenarios import World
 
-ALL_CHECKS = (checks_messages, checks_payload, checks_session)  # importing them makes the claims
+ALL_CHECKS = (
+    checks_messages,
+    checks_payload,
+    checks_session,
+    checks_topics,
+)  # importing them makes the claims
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +29,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def test_every_assertion_is_checked_or_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    assert len(ALL_CHECKS) == 3
+    assert len(ALL_CHECKS) == 4
     answered = [*CHECKS, *NOT_APPLICABLE, *DEPARTURES]
     assert sorted(answered) == sorted(IDS), "each exactly once"
     with capsys.disabled():

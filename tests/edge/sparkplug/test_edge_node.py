@@ -12,24 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.clock import Clock
-from edge.delivery.examples import answer
-from edge.delivery.topics import topic_of as json_topic
 from edge.delivery.trouble import Kind
-from edge.sparkplug.catalogue import ANSWER, device_definitions, node_definitions
-from edge.sparkplug.datatypes import DataType, Value
-from edge.sparkplug.edge_node import MOST_ASKED
-from edge.sparkplug.sparkplug_b_pb2 import Payload as WirePayload
+from edge.sparkplug.catalogue import device_definitions, node_definitions
 from tests.conftest import free_port, run_mosquitto
 from tests.edge.delivery.test_listen import wait_until
-from tests.edge.sparkplug.host import GROUP, NODE, REBIRTH_NOW, Host, command
-from tests.edge.sparkplug.parts import anomaly, pause, replace, running, settings, snapshot
+from tests.edge.sparkplug.host import REBIRTH_NOW, Host
+from tests.edge.sparkplug.parts import anomaly, pause, running, settings, snapshot
 from tests.edge.sparkplug.wire import CONNECT, Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.sparkplug.commands import Asked
-    from edge.sparkplug.edge_node import SparkplugNode
+    from edge.sparkplug.datatypes import Value
     from tests.conftest import Broker
 
 SEQUENCE = "Event/Sequence"
@@ -38,13 +32,6 @@ SEQUENCE = "Event/Sequence"
 def numbers(host: Host, device: str = "gearbox") -> set[Value]:
     """The events that a host has."""
     return set(host.tracker.values(device, SEQUENCE)) - {None}
-
-
-def commands(node: SparkplugNode, last: str) -> list[Asked]:
-    """What hosts ask for, up to a command of this name."""
-    found: list[Asked] = []
-    wait_until(lambda: last in {each.name for each in found}, lambda: found.extend(node.commands()))
-    return found
 
 
 def test_a_host_that_listens_knows_every_metric(tmp_path: Path, broker: Broker) -> None:
@@ -56,6 +43,18 @@ def test_a_host_that_listens_knows_every_metric(tmp_path: Path, broker: Broker) 
     assert node == expected | {"bdSeq", "Node Control/Rebirth"}
     assert gearbox == {each.name for each in device_definitions(settings())}
     assert host.tracker.faults == []
+
+
+def test_what_happened_just_before_the_end_is_told_before_the_death(
+    tmp_path: Path, broker: Broker
+) -> None:
+    with Host(broker.port) as host:
+        with running(tmp_path, broker.url) as node:
+            wait_until(lambda: host.tracker.devices.get("motor"))
+            node.event(anomaly(1))
+        wait_until(lambda: not host.tracker.online)
+        assert numbers(host) == {1}
+        assert host.tracker.faults == []
 
 
 def test_a_broker_that_restarts_loses_no_event(tmp_path: Path) -> None:
@@ -208,88 +207,6 @@ def test_10000_messages_with_50_random_cuts_have_no_gap_and_lose_no_event(
         )
 
 
-def test_a_host_commands_and_is_answered(tmp_path: Path, broker: Broker) -> None:
-    with Host(broker.port) as host, running(tmp_path, broker.url) as node:
-        wait_until(lambda: host.tracker.online)
-        host.write("gearbox", "Command/Acknowledge", DataType.BOOLEAN, value=True)
-        host.write("motor", "Command/Shelve", DataType.INT32, 600)
-        host.write("gearbox", "Command/Unshelve", DataType.BOOLEAN, value=True)
-        host.write("gearbox", "Command/Recalibrate", DataType.BOOLEAN, value=True)
-        found = commands(node, "calibrate")
-        node.answered(replace(answer(), id="sparkplug-1"))
-        node.answered(replace(answer(), id="sparkplug-1"))
-        node.answered(replace(answer(), id="somebody else's"))
-        wait_until(lambda: len(host.tracker.values("gearbox", ANSWER)) == 3)
-        told = host.tracker.values("gearbox", ANSWER)
-    assert [each.name for each in found] == ["acknowledge", "shelve", "unshelve", "calibrate"]
-    assert b'"for_s":600.0' in found[1].payload
-    assert b'"input":"motor"' in found[1].payload
-    assert told == [None, *["acknowledge: done: acknowledged 1 event"] * 2]
-
-
-def written(node: SparkplugNode, host: Host) -> list[str]:
-    """The commands that came before this one."""
-    host.write("gearbox", "Command/Unshelve", DataType.BOOLEAN, value=True)
-    return [each.name for each in commands(node, "unshelve")]
-
-
-def test_what_is_no_command_does_nothing_and_ends_nothing(
-    tmp_path: Path, broker: Broker, caplog: pytest.LogCaptureFixture
-) -> None:
-    with Host(broker.port) as host, running(tmp_path, broker.url) as node:
-        wait_until(lambda: host.tracker.online)
-        host.write("gearbox", "Command/Acknowledge", DataType.BOOLEAN, value=False)
-        host.write("gearbox", "Command/Shelve", DataType.STRING, "an hour")
-        host.write("gearbox", "Score", DataType.DOUBLE, 0.0)
-        host.write("nobody", "Command/Acknowledge", DataType.BOOLEAN, value=True)
-        host.say(f"spBv1.0/{GROUP}/DCMD/{NODE}/gearbox", b"\xff" * 100)
-        host.say(f"spBv1.0/{GROUP}/NCMD/{NODE}", b"")
-        host.say(*command(None, "Node Control/Rebirth", DataType.BOOLEAN, value=False))
-        assert written(node, host) == ["unshelve"]
-        assert (host.tracker.births, host.tracker.faults) == (1, [])
-    assert "can't be written" in caplog.text
-    assert "not a Sparkplug payload" in caplog.text
-
-
-def test_a_retained_command_is_older_than_the_session_and_is_not_done(
-    tmp_path: Path, broker: Broker
-) -> None:
-    with Host(broker.port) as host:
-        topic, payload = command("gearbox", "Command/Acknowledge", DataType.BOOLEAN, value=True)
-        host.say(topic, payload, retain=True, qos=1)
-        host.say(*REBIRTH_NOW, retain=True, qos=1)
-        with running(tmp_path, broker.url) as node:
-            wait_until(lambda: host.tracker.online)
-            assert written(node, host) == ["unshelve"]
-            assert host.tracker.births == 1
-
-
-def test_a_flood_of_commands_is_bounded(tmp_path: Path, broker: Broker) -> None:
-    with Host(broker.port) as host, running(tmp_path, broker.url) as node:
-        wait_until(lambda: host.tracker.online)
-        wire = WirePayload()
-        for _ in range(3 * MOST_ASKED):
-            wire.metrics.add(name="Command/Acknowledge", boolean_value=True)
-        host.say(f"spBv1.0/{GROUP}/DCMD/{NODE}/gearbox", wire.SerializeToString())
-        pause()
-        assert len(node.commands()) == MOST_ASKED
-
-
-def test_a_command_by_alias_and_without_a_type_is_understood(
-    tmp_path: Path, broker: Broker
-) -> None:
-    compact = settings(compact=True)
-    with Host(broker.port) as host, running(tmp_path, broker.url, compact) as node:
-        wait_until(lambda: host.tracker.online)
-        names = [each.name for each in device_definitions(compact)]
-        alias = len(node_definitions()) + 1 + names.index("Command/Shelve")
-        wire = WirePayload()
-        wire.metrics.add(alias=alias, double_value=60.0)
-        host.say(f"spBv1.0/{GROUP}/DCMD/{NODE}/gearbox", wire.SerializeToString())
-        found = commands(node, "shelve")
-    assert found[0].payload.endswith(b'"for_s":60.0}')
-
-
 def test_quality_says_what_can_be_trusted(tmp_path: Path, broker: Broker) -> None:
     """Silent is no missing microphone: the device stays, its score is stale, its level bad."""
     with Host(broker.port) as host, running(tmp_path, broker.url) as node:
@@ -330,7 +247,3 @@ def test_a_port_that_is_silent_does_not_hold_up_the_node(tmp_path: Path) -> None
             assert time.monotonic() - began_s < 10.0, "it never waits for the network"
             node.stop()
             assert "sparkplug" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_the_json_contract_has_other_topics() -> None:
-    assert not json_topic("site", "pump-3", "event").startswith("spBv1.0/")
