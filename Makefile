@@ -9,12 +9,13 @@ SOURCES := pyproject.toml constraints.txt
 
 # portaudio and a compiler, because PyAudio has no wheel for Linux
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
-TEST_PACKAGES := mosquitto mosquitto-clients
+TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
 INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz test-pythons interop proto clean
+.PHONY: help demo test lint types format builtin soak fuzz faults delivery test-pythons interop proto \
+  clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +45,12 @@ soak: $(VENV)/test.stamp ## slow evidence: memory while an hour of sound is conv
 
 fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, settings and weights
 	$(BIN)/pytest -m fuzz -s
+
+faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload
+	$(BIN)/pytest -m faults -s
+
+delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
+	$(BIN)/pytest -m delivery -s
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons

@@ -83,7 +83,7 @@ def _backbone(path: Path, arguments: argparse.Namespace) -> BackboneSource:
 
 def _hear(arguments: argparse.Namespace, taught: Manifest | None) -> Heard:
     """The new sound, behind what the bundle was taught before."""
-    microphone = ""
+    microphone = arguments.microphone
     folder = arguments.normal
     if folder is None:
         folder, microphone = _record(arguments, taught)

@@ -110,6 +110,10 @@ def _add_microphone_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--input", metavar="NAME", help="which of the [[inputs]] in --config")
     parser.add_argument(
+        "--microphone", default="", metavar="NAME",
+        help="what recorded the sound in --normal; the bundle remembers it",
+    )  # fmt: skip
+    parser.add_argument(
         "--recordings", type=Path, metavar="DIR",
         help="where the recording is kept, default BUNDLE-recordings beside the bundle",
     )  # fmt: skip

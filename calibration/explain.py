@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from calibration import page
-from calibration.images import Outline
 from calibration.moment_section import Sections
 from calibration.moments import MOST_SHOWN, moments, strongest
 from calibration.phrases import (
@@ -23,6 +22,7 @@ from calibration.phrases import (
 )
 from calibration.views import View
 from edge.errors import EarpatchError
+from edge.pictures.images import Outline
 from edge.progress import track
 from edge.recording import recording_info
 from edge.scoring import score_recording

@@ -12,7 +12,6 @@ import numpy as np
 from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS
 from calibration.coverage import coverage_of
 from calibration.holdout import HoldOut
-from calibration.spectrograms import Pooled
 from calibration.tail_fit import Promise, promise_of
 from calibration.thresholds import alarms_in, learn_thresholds
 from edge import __version__
@@ -32,6 +31,7 @@ from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.evidence import ALARM
 from edge.nearest import Bank
+from edge.pictures.spectrograms import Pooled
 from edge.progress import bar
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.images import Outline
 from calibration.phrases import spoken_hz, spoken_time
 from edge.evidence import RECENT_COLUMNS, Evidence
+from edge.pictures.images import Outline
 from edge.words import spoken_duration
 
 if TYPE_CHECKING:

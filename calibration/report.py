@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration import page
-from calibration.colours import sound_colours, sound_legend
 from calibration.coverage import MOST_RADII, uncovered_share
 from calibration.curves import histogram, tail_chart, upright_bars
-from calibration.images import Axes, Layer, Sheet
 from calibration.phrases import plural, printable, spoken_hz, spoken_rate, spoken_time, spoken_utc
-from calibration.spectrograms import Spectrogram
 from edge.embedding import column_s
 from edge.errors import EarpatchError
 from edge.frontend import band_edges_hz
+from edge.pictures.colours import sound_colours, sound_legend
+from edge.pictures.images import Axes, Layer, Sheet
+from edge.pictures.spectrograms import Spectrogram
 from edge.tail import DAY_S
 
 if TYPE_CHECKING:

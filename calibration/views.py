@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from calibration.colours import evidence_colours, evidence_legend, sound_colours, sound_legend
-from calibration.images import Axes, Layer, Outline, Sheet, largest
-from calibration.spectrograms import Spectrogram, part_spectrogram, whole_spectrogram
+from edge.pictures.colours import evidence_colours, evidence_legend, sound_colours, sound_legend
+from edge.pictures.images import Axes, Layer, Outline, Sheet, largest
+from edge.pictures.spectrograms import Spectrogram, part_spectrogram, whole_spectrogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -35,3 +35,7 @@ class MicrophoneAbsentError(EarpatchError):
 
 class MicrophoneAmbiguousError(EarpatchError):
     """Several sound cards are what was asked for, and a guess might hear the wrong machine."""
+
+
+class SnapshotError(EarpatchError):
+    """A clip can't be sent, or what was sent is not whole."""

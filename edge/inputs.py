@@ -18,29 +18,20 @@ from edge.capture.source import open_source
 from edge.detector import Detector, rules_for
 from edge.drift import Drift
 from edge.embedding import column_s
+from edge.stretch import Found, Load, Stretch
 
 if TYPE_CHECKING:
     from edge.capture.level import Loud
     from edge.capture.settings import LivenessSettings
     from edge.capture.sound import Block, Source
     from edge.delivery.messages import CalibrationState
-    from edge.events import Event
     from edge.settings import EventSettings, InputSettings
 
-BESIDE_GAP_S = 0.5  # an event that near to a hole may have lost a part to it
-LOAD_WINDOW_S = 60.0
 AGEING = (
     "sound has moved away from what was learnt; lasting deviations are told once an hour. "
     "While the machine is well, calibrate anew"
 )
 STALE = "made with the microphone {made_with}, and this is {now}; calibrate anew with this one"
-
-
-class Found(NamedTuple):
-    """An event, in seconds of the input's stream."""
-
-    event: Event
-    data_gap: bool  # whether sound is missing beside it, so that it may have been longer
 
 
 class CalibrationStatus(NamedTuple):
@@ -73,8 +64,9 @@ class Input:
         bundle: Bundle | None = None,
     ) -> None:
         self.name = settings.name
-        runtime = settings.bundle.runtime
-        self.bundle = bundle or open_bundle(Path(settings.bundle.path), runtime=runtime)
+        self.bundle_path, self._runtime = Path(settings.bundle.path), settings.bundle.runtime
+        self.bundle = bundle or open_bundle(self.bundle_path, runtime=self._runtime)
+        self.last_block: Block | None = None  # of the last step
         self.source = source or open_source(settings.source, liveness)
         self.capture = Capture(self.source, liveness, settings.level)
         self.started_s = time.monotonic()
@@ -82,11 +74,12 @@ class Input:
         self._column_s = column_s(manifest.front_end, manifest.backbone)
         self._rules = rules_for(events.on_delay_s, events.off_delay_s, self._column_s)
         self._drift = Drift(manifest.thresholds.tail, self._column_s)
-        self._stretch: _Stretch | None = None
+        self._stretch: Stretch | None = None
         self._end_s: float | None = None  # of what was read last
         self._sounding: float | None = None
+        self._renewed = False  # whether the next block meets another bundle
         self._gaps, self._gaps_s, self._scored_s = 0, 0.0, 0.0
-        self._load = _Load()
+        self._load = Load()
 
     def __enter__(self) -> Input:
         self.started_s = time.monotonic()
@@ -132,17 +125,18 @@ class Input:
 
     def step(self, timeout_s: float) -> list[Found] | None:
         """Score what is there; None when nothing came in time."""
-        block = self.capture.read(timeout_s=timeout_s)
+        block = self.last_block = self.capture.read(timeout_s=timeout_s)
         if block is None:
             return self._close_if_lost()
         found: list[Found] = []
-        if block.cut or self._stretch is None or block.rate_hz != self._stretch.rate_hz:
+        if self._renewed or self._is_other(block):
             found += self._begin(block)
         assert self._stretch is not None  # noqa: S101  (`_begin` has just made one)
-        began = time.monotonic()
+        began, before = time.monotonic(), self._stretch.columns
         found += self._stretch.push(block)
         self._note_evidence(self._stretch.largest)
         self._load.add(time.monotonic() - began, block.duration_s)
+        self._load.note_score(self._stretch.columns - before)
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found
@@ -151,6 +145,16 @@ class Input:
     def score(self) -> float | None:
         """What the sound has scored last; None while there is none."""
         return self._stretch.score if self._stretch else None
+
+    def reload(self) -> None:
+        """Take up the bundle's current version; the sound goes on without a hole.
+
+        Raises:
+            EarpatchError: it can't be used; the one before stays.
+        """
+        self.bundle = open_bundle(self.bundle_path, runtime=self._runtime)
+        self._drift = Drift(self.bundle.manifest.thresholds.tail, self._column_s)
+        self._renewed = True
 
     def take_sounding(self) -> float | None:
         """The largest score since the last call, if it was above the release level."""
@@ -163,8 +167,22 @@ class Input:
 
     def finish(self) -> list[Found]:
         """Close what is open: no more will be scored."""
+        return self._end_stretch(by_gap=False)
+
+    def _end_stretch(self, *, by_gap: bool) -> list[Found]:
+        """What is still to be found in the sound so far."""
         stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=False) if stretch else []
+        if stretch is None:
+            return []
+        before = stretch.columns
+        found = stretch.finish(by_gap=by_gap)
+        self._load.note_score(stretch.columns - before)
+        return found
+
+    def _is_other(self, block: Block) -> bool:
+        """Whether a block doesn't go on with the stretch that there is."""
+        stretch = self._stretch
+        return block.cut or stretch is None or block.rate_hz != stretch.rate_hz
 
     def _note_evidence(self, largest: float) -> None:
         if largest >= self.bundle.manifest.thresholds.release:
@@ -172,15 +190,16 @@ class Input:
 
     def _begin(self, block: Block) -> list[Found]:
         """A stretch of sound begins; the one before it ends."""
-        after_gap = self._end_s is not None
-        if self._end_s is not None:
+        after_gap = self._end_s is not None and self._is_other(block)
+        self._renewed = False
+        if self._end_s is not None and after_gap:
             self._gaps += 1
             self._gaps_s += max(0.0, block.at_s - self._end_s)
-        found = self._stretch.finish(by_gap=True) if self._stretch else []
+        found = self._end_stretch(by_gap=True)
         detector = Detector(
             self.bundle, rate_hz=block.rate_hz, rules=self._rules, drift=self._drift
         )
-        self._stretch = _Stretch(detector, block, after_gap=after_gap)
+        self._stretch = Stretch(detector, block, after_gap=after_gap)
         return found
 
     def _close_if_lost(self) -> list[Found] | None:
@@ -189,64 +208,7 @@ class Input:
             return None
         if self.capture.ring.waiting:
             return None
-        stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=self.status.state != "ended")
+        return self._end_stretch(by_gap=self.status.state != "ended")
 
 
 CURRENT = CalibrationStatus("current", "")
-
-
-class _Stretch:
-    """Sound without a hole, and its detector."""
-
-    def __init__(self, detector: Detector, first: Block, *, after_gap: bool) -> None:
-        self._detector, self.rate_hz = detector, first.rate_hz
-        self._after_gap, self._samples = after_gap, 0
-        self.largest = 0.0  # evidence of the last block
-        self.score: float | None = None  # the same, of the last block that was long enough
-        self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
-
-    def push(self, block: Block) -> list[Found]:
-        self._at_s = block.at_s - self._samples / self.rate_hz
-        self._samples += len(block.samples)
-        findings = self._detector.push(block.samples)
-        evidence = findings.fast.evidence
-        self.largest = float(evidence.max()) if evidence.size else 0.0
-        self.score = self.largest if evidence.size else self.score
-        return self._found(findings.events, end_s=None)
-
-    def finish(self, *, by_gap: bool) -> list[Found]:
-        end_s = self._samples / self.rate_hz if by_gap else None
-        return self._found(self._detector.finish().events, end_s)
-
-    def _found(self, events: list[Event], end_s: float | None) -> list[Found]:
-        found = []
-        for event in events:
-            cut_short = end_s is not None and event.end_s > end_s - BESIDE_GAP_S
-            began_before = self._after_gap and event.start_s < BESIDE_GAP_S
-            placed = msgspec.structs.replace(
-                event,
-                start_s=round(event.start_s + self._at_s, 3),
-                end_s=round(event.end_s + self._at_s, 3),
-                peak_s=round(event.peak_s + self._at_s, 3),
-            )
-            found.append(Found(placed, cut_short or began_before))
-        return found
-
-
-class _Load:
-    """Time spent on scoring, over the sound that was scored; of about the last minute."""
-
-    def __init__(self) -> None:
-        self._spent_s = self._sound_s = 0.0
-        self.last_s: float | None = None
-
-    def add(self, spent_s: float, sound_s: float) -> None:
-        keep = max(0.0, 1.0 - sound_s / LOAD_WINDOW_S)
-        self._spent_s = keep * self._spent_s + spent_s
-        self._sound_s = keep * self._sound_s + sound_s
-        self.last_s = time.monotonic()
-
-    @property
-    def factor(self) -> float:
-        return self._spent_s / self._sound_s if self._sound_s else 0.0

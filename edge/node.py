@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge.alarms.states import Summary
+from edge.clips.keeper import ClipKeeper
 from edge.clock import Clock
+from edge.delivery.home_assistant import HomeAssistant
 from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
 from edge.delivery.records import Outgoing
 from edge.delivery.reporter import Reporter, corrected
 from edge.desk import AlarmDesk, is_told
+from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
 from edge.inputs import Input
@@ -31,12 +34,12 @@ if TYPE_CHECKING:
 
     from edge.alarms.states import Notice
     from edge.delivery.messages import CloudEvent
-    from edge.inputs import Found
-    from edge.remote import Answer, Command
     from edge.settings import Settings
+    from edge.stretch import Found
 
 log = logging.getLogger(__name__)
 
+CLIPS_CLOSE_S = 2.0
 WAIT_S = 0.25  # for sound, in a turn of the loop
 CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
@@ -71,8 +74,13 @@ class Node:
         self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
         names = [each.name for each in inputs]
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
-        self._remote.add("rebirth", self._rebirth)
         self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
+        self._clips = ClipKeeper(settings.clips, folder / "clips", names)
+        self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        HomeAssistant(
+            settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
+            names,
+        )  # fmt: skip
         self._watchdog = Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
@@ -89,6 +97,8 @@ class Node:
                 self._self.tell_changes()
                 self._drain(stop)
             finally:
+                self._errands.close()
+                self._clips.close(CLIPS_CLOSE_S)
                 self._watchdog.stopping()
                 self._sparkplug.stop()
                 self._publisher.stop()
@@ -112,6 +122,11 @@ class Node:
     def _turn(self, each: Input, wait_s: float) -> None:
         """Score what one input has: one block, so that the others get their turn."""
         self._report(each, each.step(wait_s) or [])
+        if (block := each.last_block) is not None:
+            self._clips.hear(each.name, block)
+            self._errands.hear(each, block)
+        elif each.status.state not in {"starting", "hearing"}:
+            self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
             self._desk.sounding(each.name, score)
         for loud in each.take_loud():
@@ -121,6 +136,7 @@ class Node:
         """All that has to be done again and again, beside scoring. Never blocks."""
         self._sparkplug.turn()
         self._remote.work()
+        self._errands.work()
         self._desk.tick()
         self._self.tell_changes()
         if (loss := self._outbox.take_loss()) is not None:
@@ -151,6 +167,8 @@ class Node:
             self._keep(event)
             data = event.data
             self._desk.event(each.name, event.id, data.start_s, data.end_s, data.score)
+            box = (data.start_s, data.end_s, data.low_hz, data.high_hz)
+            self._clips.event(each.name, event.id, *box)
 
     def _annunciate(self, each: Input, notice: Notice) -> None:
         if not is_told(notice):
@@ -165,11 +183,6 @@ class Node:
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
         self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
-
-    def _rebirth(self, command: Command) -> Answer:
-        """Say everything that is retained again."""
-        self._self.tell()
-        return self._remote.answer(command, "rebirth", "done", "health and state were told again")
 
     def _correct(self) -> None:
         """The clock is right now: so are the times of what has not been sent."""

@@ -48,6 +48,7 @@ CommandName = Literal[
     "snapshot",
     "calibrate",
 ]
+AnswerStatus = Literal["done", "refused", "started", "progress", "failed"]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 InputName = Annotated[str, Meta(max_length=64)]
 
@@ -94,7 +95,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     id: str | None  # None: the command could not be read so far
     command: str
-    status: Literal["done", "refused", "started", "progress", "failed"]
+    status: AnswerStatus
     text: str  # one line for a person
     reported_utc: datetime
     progress: float | None = None  # 0 to 1
@@ -177,7 +178,7 @@ class Remote:
         self,
         command: Command | None,
         name: str,
-        status: Literal["done", "refused", "started", "progress", "failed"],
+        status: AnswerStatus,
         text: str,
         **more: Any,
     ) -> Answer:

@@ -18,6 +18,8 @@ from edge.capture.settings import (
     RecordingSource,
     StdinSource,
 )
+from edge.clips.settings import ClipSettings
+from edge.delivery.home_assistant import HomeAssistantSettings
 from edge.delivery.records import OutboxLimits
 from edge.delivery.settings import MqttSettings, check_broker, with_absolute_paths
 from edge.errors import SettingsError
@@ -87,6 +89,8 @@ class Settings(Section, frozen=True):
     events: EventSettings = EventSettings()
     alarm: AlarmSettings = AlarmSettings()
     commands: CommandSettings = CommandSettings()
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    clips: ClipSettings = ClipSettings()
 
     def all_inputs(self) -> tuple[InputSettings, ...]:
         """The inputs, however they were written.
@@ -198,9 +202,11 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "mqtt": MqttSettings,
         "sparkplug": SparkplugSettings,
         "events": EventSettings,
+        "clips": ClipSettings,
         "liveness": LivenessSettings,
         "alarm": AlarmSettings,
         "commands": CommandSettings,
+        "homeassistant": HomeAssistantSettings,
         "outbox": OutboxLimits,
         "level": LevelRule,
         "inputs": InputSettings,

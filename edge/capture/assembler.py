@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 BLOCK_S = 0.1
+SETTLE_S = 0.25  # after a hole, before what follows it is placed in time
 
 
 class Assembler:
@@ -33,6 +34,7 @@ class Assembler:
         self._pending = np.empty(0, np.float32)
         self._clipped_share = 0.0
         self._frames = 0  # that were handed on
+        self._settled_at_s: float | None = None
         self._cut = True
         self._overflowed = False
         self.lost_s = 0.0
@@ -46,11 +48,22 @@ class Assembler:
         self._pending = np.concatenate([self._pending, decoded.samples])
         self._clipped_share = max(self._clipped_share, decoded.clipped_share)
         while (count := self._next_size()) is not None:
+            if count and not self._is_settled(arrived_s):
+                return
             if count:
                 yield self._block(count, arrived_s)
             if self._overflows and self._overflows[0] <= self._frames:
                 self._overflows.popleft()
-                self._overflowed = True
+                self._overflowed, self._settled_at_s = True, None
+
+    def _is_settled(self, arrived_s: float) -> bool:
+        """Whether enough has come since a hole to know how long it was; the next one ends that."""
+        if not (self._cut or self._overflowed):
+            return True
+        self._timeline.settle(len(self._pending) / self._rate_hz, arrived_s)
+        if self._settled_at_s is None:
+            self._settled_at_s = arrived_s + SETTLE_S
+        return arrived_s >= self._settled_at_s or bool(self._overflows)
 
     def _next_size(self) -> int | None:
         """Of the next block: shorter before an overflow; None while it isn't complete."""

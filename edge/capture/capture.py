@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,7 +35,7 @@ class InputStatus(msgspec.Struct, frozen=True, kw_only=True):
     level_dbfs: float | None  # of the last block; None is digital silence, or no sound
     last_frame_age_s: float | None  # None before the first
     dropped_s: float  # lost because scoring was too slow
-    overloaded: bool  # whether that happened in the last minute
+    overloaded: bool  # whether an open source lost sound in the last minute, here or in its driver
 
 
 class Capture:
@@ -56,7 +57,7 @@ class Capture:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._last_frame: float | None = None
-        self._dropped: float | None = None  # when sound was lost last
+        self._lost: float | None = None  # when an open source lost sound last
         self._entered = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
@@ -81,7 +82,7 @@ class Capture:
             level_dbfs=None if level == float("-inf") else round(level, 1),
             last_frame_age_s=None if last is None else round(now - last, 2),
             dropped_s=round(self.ring.dropped_s, 3),
-            overloaded=self._dropped is not None and now - self._dropped < OVERLOAD_S,
+            overloaded=self._lost is not None and now - self._lost < OVERLOAD_S,
         )
 
     @property
@@ -108,14 +109,18 @@ class Capture:
         return self._watch.take()
 
     def _run(self) -> None:
-        at_s, state = 0.0, self._liveness.state
+        at_s, state, is_open = 0.0, self._liveness.state, False
+        items = self.source.blocks(self._stop)
         try:
-            for item in self.source.blocks(self._stop):
+            for item in items:
                 if isinstance(item, Outage):
                     released = self._liveness.missing(item)
-                    at_s = item.at_s
+                    at_s, is_open = item.at_s, False
                 else:
                     self._last_frame = time.monotonic()
+                    if item.cut and is_open:
+                        self._lost = self._last_frame
+                    is_open = True
                     self._watch.hear(item)
                     released = self._liveness.hear(item)
                     at_s = item.end_s
@@ -128,12 +133,14 @@ class Capture:
             self._pass_on(self._liveness.end(at_s))
         finally:
             self.ring.close()
+            if isinstance(items, Generator):
+                items.close()  # or a microphone's child would go on
 
     def _pass_on(self, blocks: list[Block]) -> None:
         for block in blocks:
             if self.source.live:
                 if not self.ring.write(block):
-                    self._dropped = time.monotonic()
+                    self._lost = time.monotonic()
             else:
                 self._wait_and_write(block)
 

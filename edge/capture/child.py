@@ -109,6 +109,11 @@ class RecordingChild:
         how = "runs" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
         return ": ".join([how, *list(self._tail)[-1:]])
 
+    def host_error(self) -> str:
+        """What PortAudio itself wrote of the call that failed last, in its source's words."""
+        lines = [line for line in self._tail if line.startswith("Expression ")]
+        return f" ({lines[-1]})" if lines else ""
+
     def kill(self) -> None:
         """End it by its own id; one that the kernel won't let go of is left to it."""
         self._process.kill()

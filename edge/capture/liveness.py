@@ -1,8 +1,8 @@
 """Whether an input is heard: a state machine that lets good sound through and nothing else.
 
-Silence from a dead microphone looks like a quiet machine, and its beginning like a fault. So a
-block is passed on only when the next one is good too, and nothing of it is ever scored unless the
-input is `hearing`:
+Silence from a dead microphone looks like a quiet machine, and its beginning and end like a fault.
+So a block is passed on only when both of its neighbours are good too, and nothing is ever scored
+unless the input is `hearing`:
 
     starting    not heard yet                  stalled      open, but no samples come
     hearing     good sound                     absent       there is no such microphone
@@ -51,6 +51,7 @@ class Liveness:
         self._bad: State | None = None
         self._bad_s = 0.0
         self._cut = False  # whether something was kept back before what is held
+        self._borders = False  # whether the next block borders on one that was kept back
 
     def hear(self, block: Block) -> list[Block]:
         """A block has come; returns what may be scored now."""
@@ -64,6 +65,9 @@ class Liveness:
         self._remember(block)
         if state == "hearing":
             self._bad, self._bad_s = None, 0.0
+            borders, self._borders = self._borders, False
+            if borders and not block.cut:
+                return released  # it may hold the end of what was bad
             return released + self._good(block)
         self._bad_s = block.duration_s + (self._bad_s if state == self._bad else 0.0)
         self._bad = state
@@ -71,6 +75,7 @@ class Liveness:
         if state == "clipped" and not lasting and self.state != "clipped":
             return released + self._good(block)  # a loud moment is no broken input
         self._keep_back()
+        self._borders = True
         if lasting:
             self._enter(state, reason, block.end_s)
         return released
@@ -79,6 +84,7 @@ class Liveness:
         """No sound came; returns what may be scored of what came before."""
         released = self._release_all()
         self._keep_back()
+        self._borders = False
         self._enter(outage.state, outage.reason, outage.at_s)
         self.level_dbfs = float("-inf")
         return released

@@ -45,6 +45,8 @@ class _Plan(NamedTuple):
 
 
 class _Failure(NamedTuple):
+    """Why there is no sound now."""
+
     state: State
     reason: str
 
@@ -100,22 +102,23 @@ class Microphone:
         """Sound while there is some; `Outage` while there is none."""
         self._started_s = self.epoch_s = self._clock()
         pause_s = self._liveness.retry_first_s
-        state: State = "starting"
+        before = _Failure("starting", "opening")
         while not stop.is_set():
-            yield self._outage(state, "opening")
+            yield self._outage(before)
             heard_before = self.openings
-            failure = yield from self._session(state, stop)
+            failure = yield from self._session(before, stop)
             if stop.is_set():
                 return
-            state = "recovering" if failure.state == "stalled" else failure.state
             log.warning("%s: %s; trying again", self.name, failure.reason)
             if self.openings > heard_before:
                 pause_s = self._liveness.retry_first_s
             yield from self._pause(pause_s, failure, stop)
+            state: State = "recovering" if failure.state == "stalled" else failure.state
+            before = failure._replace(state=state)
             pause_s = min(2 * pause_s, self._liveness.retry_most_s)
 
     def _session(
-        self, state: State, stop: threading.Event
+        self, before: _Failure, stop: threading.Event
     ) -> Generator[Block | Outage, None, _Failure]:
         """One child from its start to its end; returns why it ended."""
         try:
@@ -127,7 +130,7 @@ class Microphone:
         except OSError as error:
             return _Failure("recovering", f"{plan.command[0]}: {error.strerror}")
         try:
-            opened = yield from self._open(child, plan, state, stop)
+            opened = yield from self._open(child, plan, before, stop)
             if isinstance(opened, _Failure):
                 return opened
             self._note(opened, plan)
@@ -170,9 +173,9 @@ class Microphone:
         return _Plan(command, "s16le", card, Opened(device, rate_hz, channels))
 
     def _open(
-        self, child: RecordingChild, plan: _Plan, state: State, stop: threading.Event
+        self, child: RecordingChild, plan: _Plan, before: _Failure, stop: threading.Event
     ) -> Generator[Outage, None, Opened | _Failure]:
-        """Wait until the child records; until then the state is what it was."""
+        """Wait until the child records; until then the state and its reason are what they were."""
         deadline = self._clock() + self._liveness.open_within_s
         while not stop.is_set():
             heard = child.wait(TICK_S)
@@ -181,7 +184,8 @@ class Microphone:
                     child.unread(heard.data)
                     return told.opened
                 if told.failed is not None:
-                    return self._refused(told.failed, told.reason, plan.card)
+                    reason = f"{told.reason}{child.host_error()}"
+                    return self._refused(told.failed, reason, plan.card)
             if plan.opened is not None and heard.data:
                 child.unread(heard.data)
                 return plan.opened
@@ -190,7 +194,7 @@ class Microphone:
             if self._clock() > deadline:
                 within = self._liveness.open_within_s
                 return _Failure("recovering", f"did not open within {within:g} s")
-            yield self._outage(state, "opening")
+            yield self._outage(before)
         return _Failure("ended", "stopped")
 
     def _refused(self, failed: str, reason: str, card: Card | None) -> _Failure:
@@ -233,10 +237,10 @@ class Microphone:
     def _pause(self, pause_s: float, failure: _Failure, stop: threading.Event) -> Iterator[Outage]:
         until = self._clock() + pause_s
         while True:
-            yield self._outage(failure.state, failure.reason)
+            yield self._outage(failure)
             left = until - self._clock()
             if left <= 0 or stop.wait(min(left, TICK_S)):
                 return
 
-    def _outage(self, state: State, reason: str) -> Outage:
-        return Outage(state, reason, self._clock() - self._started_s)
+    def _outage(self, why: _Failure) -> Outage:
+        return Outage(why.state, why.reason, self._clock() - self._started_s)

@@ -11,9 +11,11 @@ is told on standard error, one JSON object a line behind `earpatch `, among what
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import queue
+import signal
 import sys
 from typing import Any
 
@@ -24,10 +26,12 @@ QUEUED_BUFFERS = 60  # 3 s: what the node doesn't take in that time is lost, and
 WAIT_S = 0.5
 MOST_NATIVE = 8  # channels; a device that claims more is a sound server, which mixes down itself
 INVALID_RATE, INVALID_CHANNELS = -9997, -9998
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> int:
     """List the devices, or listen to one until the node goes away."""
+    _end_with_the_node()
     import pyaudio  # noqa: PLC0415
 
     if sys.argv[1:] == ["--list"]:
@@ -41,6 +45,14 @@ def main() -> int:
         _tell(failed="absent", reason=device)
         return 1
     return _listen(pyaudio, audio, device, wanted)
+
+
+def _end_with_the_node() -> None:
+    """A node that is killed leaves no child behind that hangs in `open` and holds the microphone.
+
+    The signal comes when the thread ends that started this process, which is the capture's.
+    """
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _devices(audio: Any, pyaudio: Any, *, rates: bool = False) -> list[dict[str, Any]]:
@@ -130,12 +142,14 @@ def _open(
     pyaudio: Any, audio: Any, device: dict[str, Any], wanted: dict[str, Any], heard: Any
 ) -> dict[str, Any] | str:
     """Open at the rate asked for, the device's own, or the usual ones; or say why not."""
+    name, channel = device["name"], wanted["channel"]
+    if channel > device["channels"]:
+        reason = f"{name}: channel {channel} is asked for, and it has {device['channels']}"
+        _tell(failed="refused", reason=reason)
+        return reason
     reason, tried = "", []
-    rates = dict.fromkeys([wanted["rate_hz"], device["rate_hz"], *FALL_BACK_HZ])
-    for rate_hz in rates:
-        for channels in _channel_counts(device, wanted["channel"]):
-            if wanted["channel"] > channels:
-                continue
+    for rate_hz in dict.fromkeys([wanted["rate_hz"], device["rate_hz"], *FALL_BACK_HZ]):
+        for channels in _channel_counts(device, channel):
             try:
                 audio.open(
                     rate=rate_hz,
@@ -146,15 +160,16 @@ def _open(
                     frames_per_buffer=round(BUFFER_S * rate_hz),
                     stream_callback=heard,
                 )
-            except (OSError, ValueError) as error:
-                reason = " ".join(str(part) for part in error.args)
+            except (OSError, ValueError) as error:  # noqa: PERF203  (each is tried)
+                text = " ".join(str(part) for part in error.args)
+                reason = reason or text
                 tried.append(f"{rate_hz} Hz x {channels}")
                 if INVALID_RATE not in error.args and INVALID_CHANNELS not in error.args:
-                    _tell(failed="busy", reason=f"{device['name']}: {reason}")
-                    return reason
+                    _tell(failed="busy", reason=f"{name}: {text}")
+                    return text
             else:
-                return {"device": device["name"], "rate_hz": rate_hz, "channels": channels}
-    _tell(failed="refused", reason=f"{device['name']}: {reason}; tried {', '.join(tried)}")
+                return {"device": name, "rate_hz": rate_hz, "channels": channels}
+    _tell(failed="refused", reason=f"{name}: {reason}; tried {', '.join(tried)}")
     return reason
 
 

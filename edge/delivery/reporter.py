@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from edge.capture.level import Loud
     from edge.clock import Clock
     from edge.delivery.records import Loss
-    from edge.inputs import Found, Input
+    from edge.inputs import Input
+    from edge.stretch import Found
 
 
 class Reporter:

@@ -21,7 +21,6 @@ from paho.mqtt.packettypes import PacketTypes
 from edge.delivery.client import CONNECT_TIMEOUT_S, make_client, properties
 from edge.delivery.topics import OFFLINE, ONLINE
 from edge.delivery.trouble import (
-    UNSUPPORTED_VERSION,
     Kind,
     Trouble,
     of_connack,
@@ -94,7 +93,6 @@ class Session:
         self.ended: Trouble | None = None
         self.ended_s = 0.0
         self.ready_s = 0.0
-        self.unsupported_version = False
         self._when_accepted, self._when_received = accepted, received
         self._greeting: int | None = None
         self.subscribed: dict[str, Trouble | None] = {}  # those answered, and why not
@@ -142,8 +140,9 @@ class Session:
                 self._asked[mid] = topic
 
     def abandon(self, trouble: Trouble) -> None:
-        """End the session soon."""
+        """End the session soon; nothing may be sent any more."""
         self._end = trouble
+        self.ready.clear()
 
     def _serve(self, client: paho.Client, stop: threading.Event) -> Trouble | None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S
@@ -196,7 +195,6 @@ class Session:
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, told: Any) -> None:
         if reason.is_failure:
-            self.unsupported_version = reason.value == UNSUPPORTED_VERSION
             self._end = of_connack(reason.value, str(reason), self.settings)
             return
         self.accepted = True

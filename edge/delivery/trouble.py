@@ -45,7 +45,6 @@ class Trouble(msgspec.Struct, frozen=True):
         return self.kind in {Kind.AUTH, Kind.TAKEN_OVER}
 
 
-UNSUPPORTED_VERSION = 0x84
 # MQTT 5, 2.4 "Reason Code"; paho translates the codes of 3.1.1 into them.
 CONNACK_KINDS = {
     0x86: Kind.AUTH,  # bad user name or password

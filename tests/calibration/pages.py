@@ -7,11 +7,12 @@ import io
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-import numpy as np
 import soundfile
-from PIL import Image
+
+from tests.edge.pictures.pixels import pixels
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 EMPTY = {"meta", "img", "br", "link", "input", "hr", "source"}
@@ -85,8 +86,3 @@ class Page(HTMLParser):
         style = " ".join(self.words["style"])
         assert "url(" not in style
         assert "@import" not in style
-
-
-def pixels(png: bytes) -> NDArray[np.uint8]:
-    """Pixels of a PNG, [height, width, 3]."""
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

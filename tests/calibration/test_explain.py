@@ -15,16 +15,17 @@ import soundfile
 from msgspec import structs
 
 import calibration.explain
-from calibration.colours import INK, OUTLINE
 from calibration.explain import Explained, explain
-from calibration.images import Sheet
 from calibration.moments import MOST_SHOWN, evidence_by_scale
 from calibration.simulator import RATE_HZ
 from calibration.views import PICTURE_PX, PICTURE_TEXT_PX
 from convert.main import main
+from edge.pictures.colours import INK, OUTLINE
+from edge.pictures.images import Sheet
 from edge.scoring import Scored, score_recording
-from tests.calibration.pages import Page, pixels
+from tests.calibration.pages import Page
 from tests.conftest import DAY_S, MACHINE
+from tests.edge.pictures.pixels import pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -34,7 +34,7 @@ def test_the_demo_finds_all_three_faults_and_draws_them(tmp_path: Path) -> None:
     done = run(folder)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 faults found, 0 events without a fault" in done.stdout
-    assert len(re.findall(r"demo-pump  \d", done.stdout)) >= 3
+    assert len(re.findall(r"demo-pump/main  \d", done.stdout)) >= 3
     assert "Traceback" not in done.stderr
     picture = image.imread(folder / "demo.png")
     assert min(picture.shape[:2]) > 300

@@ -1,7 +1,7 @@
 """An input is heard, or it isn't: what is fit to be scored, and which state is told.
 
 Section E of the field cases is here: E01, E02, E03 (silence from a device that opens fine), E09
-(wrong parameters that give silence), with what a real sound server does in `test_virtual_mic`.
+(wrong parameters that give silence); what a real sound server does in `test_virtual_microphone`.
 E07 and E08 are met by the unit, which uses no session's sound server; E10 and E12 by the watchdog.
 """
 
@@ -98,8 +98,8 @@ def test_nothing_of_bad_sound_nor_of_what_borders_on_it_is_scored(kind: Kind) ->
     assert len(released) - len(good) <= first
     times = [round(b.at_s, 1) for b in released]
     assert max(t for t in times if t < 4.0) <= 2.0
-    assert min(t for t in times if t >= 4.0) == 5.0
-    assert [b.cut for b in released if b.at_s >= 4.0] == [True] + [False] * 19
+    assert min(t for t in times if t >= 4.0) == 5.1, "the first may be silent in part"
+    assert [b.cut for b in released if b.at_s >= 4.0] == [True] + [False] * 18
 
 
 def test_a_loud_moment_is_scored_and_clipping_for_long_is_not() -> None:
@@ -148,7 +148,7 @@ def test_a_digital_dropout_too_short_for_a_state_is_still_a_hole() -> None:
     released = hear(liveness, "zeros", 0.2, start=20) + hear(liveness, "good", 1.0, start=22)
     assert state_of(liveness) == "hearing"
     assert [b.cut for b in released] == [True] + [False] * (len(released) - 1)
-    assert round(released[0].at_s, 1) == 2.2
+    assert round(released[0].at_s, 1) == 2.3
 
 
 KINDS = ["good", "loud", "zeros", "constant", "faint", "frozen", "clipped", "outage"]

@@ -2,98 +2,60 @@
 
 import logging
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.delivery import publisher as mqtt_module
+from edge.delivery import connection as connection_module
+from edge.delivery import publisher as publisher_module
+from edge.delivery.backoff import BackoffLimits
 from edge.delivery.outbox import Outbox
-from edge.delivery.publisher import MAX_IN_FLIGHT, Publisher, reason_unreachable
-from edge.delivery.settings import BrokerAddress, MqttSettings
+from edge.delivery.publisher import MAX_IN_FLIGHT, Publisher
+from edge.delivery.records import Outgoing
+from edge.delivery.settings import MqttSettings
+from edge.delivery.ulid import UlidSource
 from tests.conftest import Broker, free_port, run_mosquitto
+from tests.edge.delivery.faults import Proxy
 from tests.edge.delivery.test_listen import DEADLINE_S, Subscriber, retained, wait_until
 
+new_id = UlidSource()
+FAST = BackoffLimits(first_s=0.05, last_s=0.2, considerate_s=0.3)
 EVENTS, AVAILABILITY = "site/pump-3/event", "site/pump-3/availability"
 
 
-class Proxy:
-    """A TCP hop to the broker: it counts connections, holds either direction, and cuts."""
-
-    def __init__(self, broker_port: int) -> None:
-        self._broker_port = broker_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self.connections = 0
-        self.sending, self.answering = threading.Event(), threading.Event()
-        self.sending.set()
-        self.answering.set()
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """End every connection, with what is still held."""
-        for side in self._open:
-            with suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
-        self._open.clear()
-
-    def close(self) -> None:
-        """Listen no more."""
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-        self.sending.set()
-        self.answering.set()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                node, _ = self._listener.accept()
-                self.connections += 1
-                broker = socket.create_connection(("127.0.0.1", self._broker_port))
-                self._open += [node, broker]
-                for ends in ((node, broker, self.sending), (broker, node, self.answering)):
-                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket, may: threading.Event) -> None:
-        with suppress(OSError):
-            while data := source.recv(65_536):
-                may.wait(DEADLINE_S)
-                sink.sendall(data)
-        for side in (source, sink):
-            with suppress(OSError):
-                side.shutdown(socket.SHUT_RDWR)
-
-
-@pytest.fixture
-def proxy(broker: Broker) -> Iterator[Proxy]:
-    hop = Proxy(broker.port)
-    yield hop
-    hop.close()
-
-
 @contextmanager
-def publishing(folder: Path, port: int, waiting: int = 0) -> Iterator[tuple[Publisher, Outbox]]:
+def publishing(
+    folder: Path, port: int, waiting: int = 0, **changes: Any
+) -> Iterator[tuple[Publisher, Outbox]]:
     """A publisher whose outbox already holds events."""
     outbox = Outbox(folder / "state")
     for number in range(waiting):
-        outbox.put(b"%d" % number)
-    settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", topic_prefix="site")
-    publisher = Publisher(settings, "pump-3", outbox)
+        put(outbox, b"%d" % number)
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", topic_prefix="site", **changes)
+    publisher = Publisher(settings, "pump-3", outbox, FAST)
     publisher.start()
     try:
         yield publisher, outbox
     finally:
         publisher.stop()
         outbox.close()
+
+
+def put(outbox: Outbox, payload: bytes, **changes: Any) -> int:
+    """Keep a message with an id of its own."""
+    return outbox.put(Outgoing(id=new_id(), payload=payload, **changes))
+
+
+def connected(node: Publisher) -> None:
+    """Wait until what is put from now on is a live event."""
+    wait_until(lambda: node.connection.session, node.pump)
+    node.pump()
 
 
 def numbers(count: int) -> list[bytes]:
@@ -121,30 +83,42 @@ def test_an_event_is_deleted_only_when_its_puback_has_come(
 ) -> None:
     """F16."""
     with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
-        wait_until(lambda: heard.payloads(AVAILABILITY))
+        connected(node)
         proxy.answering.clear()
-        outbox.put(b"event")
+        put(outbox, b"event")
         wait_until(lambda: heard.payloads(EVENTS), node.pump)
         assert node.drain(0.3) == 1
         proxy.answering.set()
         assert node.drain(DEADLINE_S) == 0
 
 
-@pytest.mark.parametrize("limit", [MAX_IN_FLIGHT, 7], ids=["20, as documented", "our own count"])
+@pytest.mark.parametrize(
+    ("protocol", "limit", "in_flight"),
+    [("3.1.1", MAX_IN_FLIGHT, 20), ("3.1.1", 7, 7), ("5", MAX_IN_FLIGHT, 16)],
+    ids=["20, as documented", "our own count", "the broker allows 20, states among them"],
+)
 def test_no_more_than_the_limit_are_in_flight_and_200_arrive_in_order(
-    tmp_path: Path, broker: Broker, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, limit: int
+    tmp_path: Path,
+    broker: Broker,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: Any,
+    limit: int,
+    in_flight: int,
 ) -> None:
-    """F14, F15. paho's own limit is 20 too, but what exceeds it would wait in memory."""
-    monkeypatch.setattr(mqtt_module, "MAX_IN_FLIGHT", limit)
-    assert limit <= 20
-    with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
-        wait_until(lambda: heard.payloads(AVAILABILITY))
+    """F14, F15. What exceeds the limit waits on disk, not in paho's memory."""
+    monkeypatch.setattr(publisher_module, "MAX_IN_FLIGHT", limit)
+    with (
+        Subscriber(broker.port) as heard,
+        publishing(tmp_path, proxy.port, protocol=protocol) as (node, outbox),
+    ):
+        connected(node)
         proxy.answering.clear()
         for payload in numbers(200):
-            outbox.put(payload)
-        wait_until(lambda: len(heard.payloads(EVENTS)) >= limit, node.pump)
+            put(outbox, payload)
+        wait_until(lambda: len(heard.payloads(EVENTS)) >= in_flight, node.pump)
         assert node.drain(0.3) == 200
-        assert len(heard.payloads(EVENTS)) == limit
+        assert len(heard.payloads(EVENTS)) == in_flight
         proxy.answering.set()
         assert node.drain(DEADLINE_S) == 0
         wait_until(lambda: len(heard.payloads(EVENTS)) >= 200)
@@ -157,10 +131,10 @@ def test_a_cut_before_the_puback_loses_nothing(
 ) -> None:
     """F15, F16, F17: what was in flight comes again, in its order."""
     with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
-        wait_until(lambda: heard.payloads(AVAILABILITY))
+        connected(node)
         proxy.answering.clear()
         for payload in numbers(waiting):
-            outbox.put(payload)
+            put(outbox, payload)
         wait_until(lambda: heard.payloads(EVENTS), node.pump)
         proxy.cut()
         proxy.answering.set()
@@ -178,12 +152,12 @@ class PauseAt(logging.Handler):
         self.reached, self.go_on = threading.Event(), threading.Event()
 
     def __enter__(self) -> "PauseAt":
-        mqtt_module.log.addHandler(self)
+        connection_module.log.addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.go_on.set()
-        mqtt_module.log.removeHandler(self)
+        connection_module.log.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by the thread that logs."""
@@ -196,14 +170,14 @@ def test_new_events_do_not_overtake_those_that_were_in_flight(
     tmp_path: Path, broker: Broker, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     """F17: the loop pumps at the very moment of the reconnection."""
-    caplog.set_level(logging.INFO, mqtt_module.__name__)
+    caplog.set_level(logging.INFO, connection_module.__name__)
     with Subscriber(broker.port) as heard, publishing(tmp_path, proxy.port) as (node, outbox):
-        wait_until(lambda: heard.payloads(AVAILABILITY))
+        connected(node)
         proxy.sending.clear()
         for payload in numbers(5):
-            outbox.put(payload)
+            put(outbox, payload)
         node.pump()
-        outbox.put(b"5")
+        put(outbox, b"5")
         with PauseAt("connected to", DEADLINE_S) as pause:
             proxy.cut()
             proxy.sending.set()
@@ -220,9 +194,9 @@ def test_a_restart_sends_what_was_not_acknowledged(
     """F16: the link dies and then the node, between PUBLISH and PUBACK."""
     with Subscriber(broker.port) as heard:
         with publishing(tmp_path, proxy.port) as (node, outbox):
-            wait_until(lambda: heard.payloads(AVAILABILITY))
+            connected(node)
             proxy.answering.clear()
-            outbox.put(b"event")
+            put(outbox, b"event")
             wait_until(lambda: heard.payloads(EVENTS), node.pump)
             proxy.cut()
             wait_until(lambda: node.trouble)
@@ -254,12 +228,12 @@ def test_a_restarted_broker_gets_the_next_events_and_the_availability_again(
     port = free_port()
     with run_mosquitto(tmp_path, port) as first, publishing(tmp_path, port, 1) as (node, outbox):
         assert node.drain(DEADLINE_S) == 0
-        with caplog.at_level(logging.WARNING, mqtt_module.__name__):
+        with caplog.at_level(logging.WARNING, connection_module.__name__):
             first.process.kill()
             first.process.wait(DEADLINE_S)
             wait_until(lambda: node.trouble)
         assert "events are kept and sent later" in caplog.text
-        outbox.put(b"later")
+        put(outbox, b"later")
         with run_mosquitto(tmp_path, port), Subscriber(port) as heard:
             assert node.drain(DEADLINE_S) == 0
             wait_until(lambda: heard.payloads(EVENTS))
@@ -311,7 +285,7 @@ def test_a_refused_connection_is_named_and_not_repeated_hotly(
     with run_mosquitto(tmp_path, port, "allow_anonymous false"):
         hop = Proxy(port)
         with (
-            caplog.at_level(logging.WARNING, mqtt_module.__name__),
+            caplog.at_level(logging.WARNING, connection_module.__name__),
             publishing(tmp_path, hop.port, 1) as (node, outbox),
         ):
             wait_until(lambda: hop.connections >= 2, node.pump)
@@ -332,23 +306,3 @@ def test_a_broker_that_dies_while_the_node_stops_is_no_error(
             broker.process.kill()
             assert pause.reached.wait(DEADLINE_S)
             node.stop()
-
-
-def test_reasons_are_told_in_words() -> None:
-    """F05, F29."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        there = BrokerAddress("127.0.0.1", silent.getsockname()[1])
-        assert "answers on TCP" in reason_unreachable(there)
-    assert "connection refused" in reason_unreachable(BrokerAddress("127.0.0.1", free_port()))
-
-
-def test_an_unknown_host_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
-    """F05: no resolver answers here, which is what a node without DNS sees too."""
-
-    def unknown(*_: Any, **__: Any) -> None:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert reason_unreachable(BrokerAddress("no.such.host", 1883)) == (
-        "the name 'no.such.host' is not known to DNS"
-    )

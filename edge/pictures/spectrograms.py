@@ -13,7 +13,7 @@ from edge.recording import read_blocks, read_part
 from edge.resample import Resampler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -83,7 +83,7 @@ def whole_spectrogram(
 ) -> Spectrogram:
     """The lowest `bands` of a whole recording; of a long one the loudest of neighbours."""
     pooled = Pooled(info.duration_s / front_end.frame_s, most_columns, "largest")
-    for frames in _frames(read_blocks(info), info.rate_hz, front_end, limit_hz):
+    for frames in log_mel_db(read_blocks(info), info.rate_hz, front_end, limit_hz):
         pooled.add(frames[:, :bands])
     return Spectrogram(pooled.finish(), 0.0, info.duration_s)
 
@@ -102,16 +102,16 @@ def part_spectrogram(
     end = round(min(span_s[1], info.duration_s) * info.rate_hz)
     samples = read_part(info, start, max(1, end - start))
     pooled = Pooled(len(samples) / info.rate_hz / front_end.frame_s, most_columns, "largest")
-    for frames in _frames(iter([samples]), info.rate_hz, front_end, limit_hz):
+    for frames in log_mel_db([samples], info.rate_hz, front_end, limit_hz):
         pooled.add(frames[:, :bands])
     start_s = start / info.rate_hz
     return Spectrogram(pooled.finish(), start_s, start_s + len(samples) / info.rate_hz)
 
 
-def _frames(
-    blocks: Iterator[FloatArray], rate_hz: int, front_end: FrontEnd, limit_hz: float
+def log_mel_db(
+    blocks: Iterable[FloatArray], rate_hz: int, front_end: FrontEnd, limit_hz: float
 ) -> Iterator[FloatArray]:
-    """Levels in dB, [n, mel_bands] at a time."""
+    """Levels in dB of sound at any rate, [n, mel_bands] at a time; silent above `limit_hz`."""
     scale = np.float32(front_end.log_scale * DB_A_NEPER)
     resampler = Resampler(rate_hz, front_end.sample_rate_hz)
     log_mel = LogMel(front_end, limit_hz=limit_hz)

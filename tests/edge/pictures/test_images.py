@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calibration.colours import (
+from edge.frontend import hz_to_mel
+from edge.pictures.colours import (
     INK,
     OUTLINE,
     PAPER,
@@ -18,10 +19,9 @@ from calibration.colours import (
     palette,
     sound_colours,
 )
-from calibration.images import Axes, Layer, Outline, Sheet, largest, time_ticks
-from calibration.spectrograms import Pooled
-from edge.frontend import hz_to_mel
-from tests.calibration.pages import pixels
+from edge.pictures.images import Axes, Layer, Outline, Sheet, largest, time_ticks
+from edge.pictures.spectrograms import Pooled
+from tests.edge.pictures.pixels import pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

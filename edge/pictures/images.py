@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from calibration.colours import INK, OUTLINE, PAPER, palette
 from edge.frontend import hz_to_mel
+from edge.pictures.colours import INK, OUTLINE, PAPER, palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from calibration.colours import Legend, Pixels
+    from edge.pictures.colours import Legend, Pixels
 
     FloatArray = NDArray[np.float32]
 

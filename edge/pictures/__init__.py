@@ -1,0 +1,1 @@
+"""Sound and evidence as pictures, drawn by Pillow alone."""
