@@ -31,6 +31,7 @@ class Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
+        self.score: float | None = None  # the same, of the last block that gave any
         self.column_s, self.row_edges_hz = detector.column_s, detector.row_edges_hz
         self.levels_db = self.evidence = np.empty((0, detector.rows), np.float32)  # it added
         self.columns = 0  # of the map that were scored
@@ -43,6 +44,7 @@ class Stretch:
         findings = self._detector.push(block.samples)
         self.levels_db, self.evidence = findings.levels_db, findings.fast.evidence
         self.largest = float(self.evidence.max()) if self.evidence.size else 0.0
+        self.score = self.largest if self.evidence.size else self.score
         return self._found(findings, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
