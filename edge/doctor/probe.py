@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
+import importlib.resources
 import json
 import os
 import signal
@@ -68,28 +68,20 @@ def bundle(path: str, runtime: str, rate_hz: int, *, timed: bool) -> None:
     from pathlib import Path  # noqa: PLC0415
 
     from edge.bundle import open_bundle  # noqa: PLC0415
+    from edge.golden import check  # noqa: PLC0415
 
     os.nice(KINDER if not timed else 0)
     with _step("verify") as found:
         opened = open_bundle(Path(path), runtime=runtime)  # type: ignore[arg-type]
         manifest, runs_on = opened.manifest, opened.backbone.runtime
         found |= {"id": manifest.bundle_id, "created": manifest.created_utc}
-        found["made_with"] = f"{manifest.runtime.name} {manifest.runtime.version}"
-        found["runs_on"] = f"{runs_on.name} {runs_on.version}"
-        found["microphone"] = manifest.microphone
+        found |= {"made_with": str(manifest.runtime), "runs_on": str(runs_on)}
     with _step("golden") as found:
-        found.update(_golden(opened))
+        report = check(opened)
+        found |= {"valid": report.is_valid, "line": report.line}
     if timed:
         with _step("speed") as found:
             found["factor"] = _real_time_factor(opened, rate_hz)
-
-
-def _golden(opened: Any) -> dict[str, Any]:
-    """What the golden windows say, where bundles have them."""
-    if importlib.util.find_spec("edge.golden") is None:
-        return {"none": True}
-    report = importlib.import_module("edge.golden").check(opened)
-    return {"valid": report.is_valid, "line": report.line}
 
 
 def _real_time_factor(opened: Any, rate_hz: int) -> float:

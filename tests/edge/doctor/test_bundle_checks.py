@@ -10,6 +10,7 @@ from edge.bundle import BANK_FILE
 from edge.bundle_store import current_version
 from edge.doctor.bundles import bundle_checks, checks, golden_check, speed_check
 from edge.doctor.child import Probed
+from tests.conftest import INSTALLED_RUNTIMES
 from tests.edge.doctor.visits import only, says, states, visit_to
 from tests.edge.status.snapshots import snapshot
 
@@ -24,13 +25,13 @@ VERIFIED = {
     "created": "2026-11-25T10:15:00Z",
     "made_with": "tflite-runtime 2.14.0",
     "runs_on": "tflite-runtime 2.14.0",
-    "microphone": "",
 }
 
 
 def test_a_good_bundle_is_verified_and_timed(tmp_path: Path, site: Site) -> None:
     found = list(checks(visit_to(tmp_path, bundle=site.bundle_path)))
     says(only(found, "bundle"), "ok", site.open().manifest.bundle_id, "every byte")
+    says(only(found, "golden windows"), "ok", "equal")
     says(only(found, "speed"), "ok", "% of the time")
 
 
@@ -56,10 +57,11 @@ def test_a_running_node_s_own_figure_is_told_instead_of_measuring_beside_it(
     says(only(checks(visit), "speed"), "ok", "the running node's own figure")
 
 
-def test_another_runtime_than_the_one_that_made_the_thresholds_is_a_warning() -> None:
+def test_another_runtime_than_the_one_that_made_the_thresholds_is_told() -> None:
+    """Whether thresholds hold is for the golden windows to decide."""
     told = {**VERIFIED, "runs_on": "litert 2.3.0"}
     found = only(bundle_checks("bundle", Probed({"verify": told})), "bundle")
-    says(found, "warning", "tflite-runtime 2.14.0", "litert 2.3.0", "round differently")
+    says(found, "ok", "tflite-runtime 2.14.0", "litert 2.3.0", "golden windows decide")
 
 
 def test_a_bundle_that_kills_its_process_is_a_line() -> None:
@@ -70,9 +72,8 @@ def test_a_bundle_that_kills_its_process_is_a_line() -> None:
 @pytest.mark.parametrize(
     ("told", "state"),
     [
-        ({"none": True}, "skipped"),
-        ({"valid": True, "line": "all 8 equal"}, "ok"),
-        ({"valid": False, "line": "different"}, "failed"),
+        ({"valid": True, "line": "golden windows: all 7 equal"}, "ok"),
+        ({"valid": False, "line": "golden windows: different"}, "failed"),
         ({"error": "BLAS calculates wrongly"}, "failed"),
     ],
 )
@@ -86,3 +87,13 @@ def test_golden_windows_decide_where_there_are_some(told: dict[str, object], sta
 )
 def test_all_inputs_share_one_computer(factor: float, inputs: int, state: State) -> None:
     says(speed_check(factor, inputs), state)
+
+
+@pytest.mark.parametrize("runtime", INSTALLED_RUNTIMES)
+def test_the_runtime_that_the_configuration_names_is_the_one_that_is_tried(
+    tmp_path: Path, site: Site, runtime: str
+) -> None:
+    bundle = f'{site.bundle_path}"\nruntime = "{runtime}'
+    found = list(checks(visit_to(tmp_path, bundle=bundle)))
+    assert f"{runtime} " in only(found, "bundle").found
+    assert only(found, "golden windows").state == "ok"
