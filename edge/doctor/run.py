@@ -78,6 +78,9 @@ def _collect(group: Group, visit: Visit, results: Results) -> None:
     except ImportError as error:
         todo = "install earpatch anew"
         results.put(Check(group.name, "failed", f"can't be loaded: {first_line(error)}", todo))
+    except PermissionError as error:
+        what = f"{error.filename}: you may not look there"
+        results.put(Check(group.name, "warning", what, "sudo earpatch doctor"))
     except Exception as error:  # noqa: BLE001  (a mistake in one check must not hide the others)
         what = f"the check itself failed: {type(error).__name__}: {first_line(error)}"
         results.put(Check(group.name, "failed", what, "tell those who make earpatch"))

@@ -37,7 +37,11 @@ def delivery_line(snapshot: Snapshot) -> str:
     """How events get away."""
     health = snapshot.health
     where = "on disk" if health.events_durable else "in memory only"
-    queue = f"{health.events_waiting} events wait {where}" if health.events_waiting else "none wait"
+    queue = (
+        f"{health.events_waiting} events wait {where}"
+        if health.events_waiting
+        else "no events wait"
+    )
     troubles = [each for each in (snapshot.broker_trouble, health.trouble) if each]
     return printable(f"broker {snapshot.broker}: {'; '.join(troubles) or 'connected'}; {queue}")
 

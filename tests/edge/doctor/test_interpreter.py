@@ -1,4 +1,12 @@
-"""The interpreter in a process of its own: built and run; whatever kills it is a line."""
+"""The interpreter in a process of its own: built and run; whatever kills it is a line.
+
+Situations that are no test here, and why:
+
+| id | why |
+|---|---|
+| H09, H10 | `Backbone.embed` copies what it hands out and sets its input anew for each window |
+| H13 | a matter of the installer, which makes a venv |
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from edge.doctor.check import Check, State, Visit
 from edge.doctor.report import NAME_WIDTH, exit_code, json_of, line_of, summary_of
 from edge.doctor.run import GROUPS, Group, examine
+from tests.edge.doctor.visits import says
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,6 +71,20 @@ def test_one_that_fails_itself_is_one_line_and_the_next_goes_on(
     found = list(examine(Visit(None), [group("bad", fails), group("next", fine)]))
     assert [check.state for check in found] == ["ok", "failed", "ok"]
     assert found[1].found == "the check itself failed: ZeroDivisionError: a mistake"
+
+
+def test_what_this_user_may_not_look_at_is_a_matter_for_sudo(
+    group: Callable[..., Group],
+) -> None:
+    """The state folder belongs to the node's user; a technician's account is another."""
+
+    def closed(_: Visit) -> Iterator[Check]:
+        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/earpatch/outbox.sqlite")
+        yield
+
+    found = list(examine(Visit(None), [group("closed", closed), group("next", fine)]))
+    assert [check.state for check in found] == ["warning", "ok"]
+    says(found[0], "warning", "/var/lib/earpatch/outbox.sqlite", "sudo")
 
 
 def test_one_whose_packages_are_missing_is_one_line_and_the_next_goes_on(
