@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CALL_S = 60.0
-AS_IS = "user root"  # so that it may read what a test writes, if root runs the tests
 
 
 def test_a_good_broker_passes_every_stage(tmp_path: Path, broker: Broker) -> None:
@@ -45,7 +44,7 @@ def test_a_wrong_password_ends_at_connect(tmp_path: Path) -> None:
     users.chmod(0o644)
     secret = put(tmp_path, "secret", "wrong\n")
     lines = f'username = "node"\npassword_file = "{secret}"'
-    with run_mosquitto(tmp_path, free_port(), AS_IS, f"password_file {users}") as broker:
+    with run_mosquitto(tmp_path, free_port(), f"password_file {users}") as broker:
         there = visit_to(tmp_path, port=broker.port, mqtt=lines)
         says(only(checks(there), "broker CONNECT"), "failed", "uthor", "mqtt.username")
         secret.write_text("right\n")
@@ -55,7 +54,7 @@ def test_a_wrong_password_ends_at_connect(tmp_path: Path) -> None:
 def test_an_access_rule_ends_at_puback(tmp_path: Path) -> None:
     rules = put(tmp_path, "rules", "topic read site/#\n")
     rules.chmod(0o644)
-    with run_mosquitto(tmp_path, free_port(), AS_IS, f"acl_file {rules}") as broker:
+    with run_mosquitto(tmp_path, free_port(), f"acl_file {rules}") as broker:
         found = only(checks(visit_to(tmp_path, port=broker.port)), "broker PUBACK")
     says(found, "failed", "earpatch/pump-3/check", "topic_prefix")
 
@@ -71,7 +70,7 @@ def test_a_certificate_of_an_unknown_authority_ends_at_tls(tmp_path: Path) -> No
     subprocess.run(command, check=True, timeout=CALL_S, capture_output=True)
     key.chmod(0o644)
     port = free_port()
-    lines = [AS_IS, f"certfile {certificate}", f"keyfile {key}"]
+    lines = [f"certfile {certificate}", f"keyfile {key}"]
     with run_mosquitto(tmp_path, port, *lines):
         there = visit_to(tmp_path, port=port)
         config = there.config
