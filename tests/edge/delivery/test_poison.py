@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.delivery import publisher as publisher_module
+from edge.delivery import flights as flights_module
 from edge.delivery import refusals as refusals_module
 from edge.delivery import suspicion
 from edge.delivery.refusals import LAST_PAUSE_S, QUOTA_EXCEEDED, Refusals
@@ -59,7 +59,7 @@ def test_too_large_for_mqtt_is_quarantined_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F22: the protocol's own bound of 256 MiB, here a smaller one."""
-    monkeypatch.setattr(publisher_module, "MAX_PACKET_BYTES", 1_000)
+    monkeypatch.setattr(flights_module, "MAX_PACKET_BYTES", 1_000)
     with run_mosquitto(tmp_path, port := free_port()), publishing(tmp_path, port) as (node, outbox):
         connected(node)
         put(outbox, LARGE)
