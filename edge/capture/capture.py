@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -109,8 +110,9 @@ class Capture:
 
     def _run(self) -> None:
         at_s, state, is_open = 0.0, self._liveness.state, False
+        items = self.source.blocks(self._stop)
         try:
-            for item in self.source.blocks(self._stop):
+            for item in items:
                 if isinstance(item, Outage):
                     released = self._liveness.missing(item)
                     at_s, is_open = item.at_s, False
@@ -131,6 +133,8 @@ class Capture:
             self._pass_on(self._liveness.end(at_s))
         finally:
             self.ring.close()
+            if isinstance(items, Generator):
+                items.close()  # or a microphone's child would go on
 
     def _pass_on(self, blocks: list[Block]) -> None:
         for block in blocks:
