@@ -185,6 +185,7 @@ def test_a_rule_of_the_broker_does_not_empty_the_backlog_into_the_quarantine(
             wait_until(lambda: len(set(heard.payloads(EVENTS))) >= 198)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=60))
 def test_pauses_grow_to_five_minutes_and_end_when_something_is_taken(
     answers: list[tuple[float, bool]],

@@ -42,6 +42,7 @@ def test_more_than_128_bits_are_refused(number: int) -> None:
         encode(number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=50))
 def test_ids_grow_whatever_the_clock_does(clock_ms: list[int]) -> None:
     """I04: it stands still, goes two weeks back, or leaves the calendar."""
