@@ -79,7 +79,7 @@ $(VENV)/demo.stamp: $(VENV)/venv.stamp $(SOURCES)
 
 $(VENV)/test.stamp: $(VENV)/venv.stamp $(SOURCES)
 	bash .ci/system-packages $(TEST_PACKAGES)
-	$(PIP) --editable '.[demo,desktop,litert,test]'
+	$(PIP) --editable '.[demo,desktop,litert,signing,test]'
 	@touch $@
 
 # They pin versions of paho-mqtt and protobuf that earpatch can't use.
