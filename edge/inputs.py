@@ -141,6 +141,11 @@ class Input:
         self._scored_s += block.duration_s
         return found
 
+    @property
+    def score(self) -> float | None:
+        """What the sound has scored last; None while there is none."""
+        return self._stretch.score if self._stretch else None
+
     def reload(self) -> None:
         """Take up the bundle's current version; the sound goes on without a hole.
 

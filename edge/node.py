@@ -26,6 +26,7 @@ from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
 from edge.inputs import Input
 from edge.remote import Remote
+from edge.sparkplug.link import SparkplugLink
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Node:
         self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
         names = [each.name for each in inputs]
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
+        self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
         HomeAssistant(
@@ -89,6 +91,7 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._sparkplug.start()
             try:
                 self._listen(stop)
                 self._self.tell_changes()
@@ -97,6 +100,7 @@ class Node:
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
                 self._watchdog.stopping()
+                self._sparkplug.stop()
                 self._publisher.stop()
         return self._anomalies
 
@@ -130,6 +134,7 @@ class Node:
 
     def _look_after(self) -> None:
         """All that has to be done again and again, beside scoring. Never blocks."""
+        self._sparkplug.turn()
         self._remote.work()
         self._errands.work()
         self._desk.tick()
@@ -176,6 +181,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
     def _correct(self) -> None:

@@ -30,6 +30,7 @@ class Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
+        self.score: float | None = None  # the same, of the last block that gave any
         self.columns = 0  # of the map that were scored
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
@@ -40,6 +41,7 @@ class Stretch:
         findings = self._detector.push(block.samples)
         evidence = findings.fast.evidence
         self.largest = float(evidence.max()) if evidence.size else 0.0
+        self.score = self.largest if evidence.size else self.score
         return self._found(findings, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
