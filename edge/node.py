@@ -27,6 +27,7 @@ from edge.health import SelfReport
 from edge.inputs import Input
 from edge.remote import Remote
 from edge.sparkplug.link import SparkplugLink
+from edge.status.glance import Glance
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Node:
             settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
             names,
         )  # fmt: skip
+        self._glance = Glance(folder, self._self, self._publisher)
         self._watchdog = Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
@@ -91,12 +93,14 @@ class Node:
         """Score until the end; events on disk first, then to the broker."""
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._glance.start()
             self._sparkplug.start()
             try:
                 self._listen(stop)
                 self._self.tell_changes()
                 self._drain(stop)
             finally:
+                self._glance.close()
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
                 self._watchdog.stopping()
@@ -125,6 +129,7 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+            self._glance.hear(each)
         elif each.status.state not in {"starting", "hearing"}:
             self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
@@ -139,6 +144,7 @@ class Node:
         self._errands.work()
         self._desk.tick()
         self._self.tell_changes()
+        self._glance.work()
         if (loss := self._outbox.take_loss()) is not None:
             self._keep(self._reporter.loss(loss))
         if self._uncorrected and self._clock.synced:
@@ -181,6 +187,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._glance.event(event)
         self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
