@@ -133,8 +133,9 @@ def test_damaged_histories_never_keep_a_node_from_starting(tmp_path: Path) -> No
         (tmp_path / HISTORY).write_bytes(data)
         found = read_history(tmp_path)
         found.before("d")
-        found.on_trial("d")
-        found.with_start().with_pass("d").followed_by("e", "d", {"d", "e"}, None)
+        if "d" in found.trials:
+            found.with_start("d").with_missed_test("d")
+        found.with_pass("d").with_failure("c", "deaf").followed_by("e", "d", {"d", "e"}, None)
         outcomes["a new one" if found == History() else "a history"] += 1
     tell("history", outcomes)
 
