@@ -48,7 +48,7 @@ class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int
     gaps_s: float  # sound that is missing, in all
     real_time_factor: float  # scoring time over sound, in the last minute; from 1 on it's too slow
-    last_score_age_s: float | None
+    last_score_age_s: float | None  # None before the first
 
 
 class Input:
@@ -80,6 +80,7 @@ class Input:
         self._renewed = False  # whether the next block meets another bundle
         self._gaps, self._gaps_s, self._scored_s = 0, 0.0, 0.0
         self._load = Load()
+        self._scored_at: float | None = None
 
     def __enter__(self) -> Input:
         self.started_s = time.monotonic()
@@ -105,7 +106,7 @@ class Input:
     @property
     def numbers(self) -> InputNumbers:
         """Counters as of now."""
-        last = self._load.last_s
+        last = self._scored_at
         return InputNumbers(
             scored_s=round(self._scored_s, 1),
             gaps=self._gaps,
@@ -136,6 +137,8 @@ class Input:
         found += self._stretch.push(block)
         self._note_evidence(self._stretch.largest)
         self._load.add(time.monotonic() - began, block.duration_s)
+        if self._stretch.scored:
+            self._scored_at = time.monotonic()
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found

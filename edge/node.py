@@ -1,10 +1,9 @@
-"""The node's loop: inputs, detectors, outbox, broker; until the sound ends or SIGTERM."""
+"""The node's loop: inputs, detectors, outbox, broker; until the sound ends, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,15 +22,18 @@ from edge.desk import AlarmDesk, is_told
 from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
-from edge.inputs import Input
+from edge.reload import Reload, prepare
 from edge.remote import Remote
+from edge.signals import answered
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from edge.alarms.states import Notice
     from edge.delivery.messages import CloudEvent
+    from edge.inputs import Input
+    from edge.reload import Prepared
     from edge.settings import Settings
     from edge.stretch import Found
 
@@ -43,24 +45,53 @@ CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
 
 def run_node(
-    settings: Settings, *, stop: threading.Event | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    reread: Callable[[], Settings] | None = None,
 ) -> int:
     """Run until the sources end or `stop` is set; returns the number of events.
+
+    Args:
+        settings: what to begin with.
+        stop: ends it, as SIGTERM does.
+        clock: monotonic and UTC.
+        reread: reads the settings anew when SIGHUP asks for it; without it they stay.
 
     Raises:
         EarpatchError: a bundle, a source or the state folder can't be used.
         DeliveryError: the sound ended and the broker did not take all events in time.
     """
-    inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
-    node = Node(settings, inputs, clock or Clock())
-    with _stop_on_signals(stop or threading.Event()) as stopping:
-        return node.run(stopping)
+    stop, clock, watchdog = stop or threading.Event(), clock or Clock(), Watchdog()
+    reload = Reload(reread, watchdog)
+    found, current = 0, prepare(settings)
+    node = Node(current, clock, watchdog)
+    with answered(stop.set, reload.ask):
+        while True:
+            found += node.run(stop, reload)
+            if (following := reload.take()) is None:
+                return found
+            current, node = _renewed(current, following, clock, watchdog)
+
+
+def _renewed(
+    current: Prepared, following: Prepared, clock: Clock, watchdog: Watchdog
+) -> tuple[Prepared, Node]:
+    """A node with the settings that follow; with those before if it can't be made of them."""
+    try:
+        return following, Node(following, clock, watchdog)
+    except EarpatchError as error:
+        log.error("reload failed: %s; the configuration before goes on", error)  # noqa: TRY400
+    again = prepare(current.settings)
+    return again, Node(again, clock, watchdog)
 
 
 class Node:
     """Some inputs, one loop, one broker."""
 
-    def __init__(self, settings: Settings, inputs: list[Input], clock: Clock) -> None:
+    def __init__(self, prepared: Prepared, clock: Clock, watchdog: Watchdog) -> None:
+        settings, inputs = prepared
         self._settings, self._inputs, self._clock = settings, inputs, clock
         node, folder = settings.node.id, Path(settings.node.state_dir)
         self._outbox = Outbox(folder, settings.outbox)
@@ -74,33 +105,38 @@ class Node:
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
-        self._watchdog = Watchdog()
+        self._watchdog = watchdog
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
             self._introduce(each)
 
-    def run(self, stop: threading.Event) -> int:
-        """Score until the end; events on disk first, then to the broker."""
+    def run(self, stop: threading.Event, reload: Reload) -> int:
+        """Score until the end, or until other settings are due; events on disk, then to the broker.
+
+        At the end what waits is delivered first; other settings find it in the outbox.
+        """
         with contextlib.closing(self._outbox):
             self._publisher.start()
             try:
-                self._listen(stop)
+                renewed = self._listen(stop, reload)
                 self._self.tell_changes()
-                self._drain(stop)
+                if not renewed:
+                    self._watchdog.stopping()  # from here on TimeoutStopSec counts
+                    self._drain(stop)
             finally:
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
-                self._watchdog.stopping()
                 self._publisher.stop()
         return self._anomalies
 
-    def _listen(self, stop: threading.Event) -> None:
+    def _listen(self, stop: threading.Event, reload: Reload) -> bool:
+        """Whether it ended because other settings are due."""
         running = list(self._inputs)
         with contextlib.ExitStack() as stack:
             for each in running:
                 stack.enter_context(each)
-            while running and not stop.is_set():
+            while running and not stop.is_set() and not reload.due():
                 wait_s = WAIT_S / len(running)
                 for each in list(running):
                     self._turn(each, wait_s)
@@ -109,6 +145,7 @@ class Node:
                 self._look_after()
             for each in running:
                 self._report(each, each.finish())
+            return bool(running) and not stop.is_set()
 
     def _turn(self, each: Input, wait_s: float) -> None:
         """Score what one input has: one block, so that the others get their turn."""
@@ -201,18 +238,3 @@ class Node:
             raise DeliveryError(
                 f"events kept in {self._outbox.path} for the next run: {remaining}; {reason}"
             )
-
-
-@contextlib.contextmanager
-def _stop_on_signals(stop: threading.Event) -> Iterator[threading.Event]:
-    """SIGTERM and SIGINT set `stop`; elsewhere than in the main thread there are none to catch."""
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    caught = (signal.SIGTERM, signal.SIGINT)
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in caught}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -30,6 +29,7 @@ class Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
+        self.scored = False  # whether the last block completed something that could be scored
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
     def push(self, block: Block) -> list[Found]:
@@ -39,6 +39,7 @@ class Stretch:
         findings = self._detector.push(block.samples)
         evidence = findings.fast.evidence
         self.largest = float(evidence.max()) if evidence.size else 0.0
+        self.scored = evidence.size > 0
         return self._found(findings.events, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
@@ -66,14 +67,12 @@ class Load:
 
     def __init__(self) -> None:
         self._spent_s = self._sound_s = 0.0
-        self.last_s: float | None = None
 
     def add(self, spent_s: float, sound_s: float) -> None:
         """So much sound took so long."""
         keep = max(0.0, 1.0 - sound_s / LOAD_WINDOW_S)
         self._spent_s = keep * self._spent_s + spent_s
         self._sound_s = keep * self._sound_s + sound_s
-        self.last_s = time.monotonic()
 
     @property
     def factor(self) -> float:

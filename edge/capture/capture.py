@@ -56,6 +56,7 @@ class Capture:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._last_frame: float | None = None
+        self._said = time.monotonic()  # when the source gave something last
         self._lost: float | None = None  # when an open source lost sound last
         self._entered = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -85,6 +86,11 @@ class Capture:
         )
 
     @property
+    def mute_s(self) -> float:
+        """How long the source has given neither sound nor a reason for its absence."""
+        return time.monotonic() - self._said
+
+    @property
     def ended(self) -> bool:
         """Whether the sound is over and all of it was read.
 
@@ -111,6 +117,7 @@ class Capture:
         at_s, state, is_open = 0.0, self._liveness.state, False
         try:
             for item in self.source.blocks(self._stop):
+                self._said = time.monotonic()
                 if isinstance(item, Outage):
                     released = self._liveness.missing(item)
                     at_s, is_open = item.at_s, False
