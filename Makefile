@@ -13,7 +13,7 @@ TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasou
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz faults test-pythons clean
+.PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults test-pythons clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,16 @@ fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, setting
 
 faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload
 	$(BIN)/pytest -m faults -s
+
+install: ## onto this computer: own user, /opt/earpatch, units; again for an upgrade (ROOT=, DESTDIR=)
+	NODE_PACKAGES="$(NODE_PACKAGES)" PYTHON="$(PYTHON)" ROOT="$(ROOT)" DESTDIR="$(DESTDIR)" \
+	  bash packaging/install install
+
+uninstall: ## all of that but configuration and state; PURGE=1 these too
+	ROOT="$(ROOT)" PURGE="$(PURGE)" bash packaging/install uninstall
+
+deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes without a network)
+	PYTHON="$(PYTHON)" ARCH="$(ARCH)" OFFLINE="$(OFFLINE)" bash packaging/deb
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons

@@ -82,7 +82,10 @@ class SelfReport:
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""
-        return bool(self._states) and all(map(_accounted_for, self._inputs))
+        if not self._states or not all(map(_accounted_for, self._inputs)):
+            return False
+        # Sound that was over before any of it could be scored is no reason to be ready.
+        return any(e.status.state != "ended" or _was_scored(e) for e in self._inputs)
 
     def line(self) -> str:
         """One line for the service manager."""
@@ -145,6 +148,10 @@ def _accounted_for(each: Input) -> bool:
     if state == "hearing":
         return age_s is not None and age_s <= UNSCORED_S
     return state == "ended" or (state != "starting" and each.capture.mute_s <= MUTE_S)
+
+
+def _was_scored(each: Input) -> bool:
+    return each.numbers.last_score_age_s is not None
 
 
 def _input_health(each: Input) -> InputHealth:
