@@ -10,10 +10,11 @@ SOURCES := pyproject.toml constraints.txt
 # portaudio and a compiler, because PyAudio has no wheel for Linux
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
+BOOT_PACKAGES := systemd-container mmdebstrap
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults test-pythons clean
+.PHONY: help demo install uninstall deb boot-test test lint types format builtin soak fuzz faults test-pythons clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,6 +57,10 @@ uninstall: ## all of that but configuration and state; PURGE=1 these too
 
 deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes without a network)
 	PYTHON="$(PYTHON)" ARCH="$(ARCH)" OFFLINE="$(OFFLINE)" bash packaging/deb
+
+boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed into, watched, reloaded (root)
+	bash .ci/system-packages $(BOOT_PACKAGES)
+	$(BIN)/pytest -m boot -s tests/slow/test_boot.py
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons
