@@ -60,7 +60,7 @@ deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes with
 
 boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed into, watched, reloaded (root)
 	bash .ci/system-packages $(BOOT_PACKAGES)
-	$(BIN)/pytest -m boot -s tests/slow/test_boot.py
+	$(BIN)/pytest -m boot -s
 
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons

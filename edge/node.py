@@ -120,8 +120,8 @@ class Node:
             self._publisher.start()
             try:
                 renewed = self._listen(stop, reload)
-                self._self.tell_changes()
                 if not renewed:
+                    self._self.tell_changes()
                     self._watchdog.stopping()  # from here on TimeoutStopSec counts
                     self._drain(stop)
             finally:

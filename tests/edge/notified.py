@@ -33,7 +33,7 @@ class Manager:
 
     def hear(self) -> list[dict[str, str]]:
         """What has come since the last call."""
-        new = []
+        new: list[dict[str, str]] = []
         while True:
             try:
                 text = self._socket.recv(65_536).decode()

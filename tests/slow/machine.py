@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,16 +126,19 @@ def _run(command: list[str], timeout_s: float) -> Done:
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:
-    """The container's first process."""
+    """The container's first process; before it there is one of nspawn's own."""
     deadline = time.monotonic() + BOOT_S
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while time.monotonic() < deadline:
         assert process.poll() is None, "the container ended at once"
-        if found := children.read_text().split():
-            return int(found[0])
+        for pid in children.read_text().split():
+            with suppress(OSError):  # it is gone already
+                if Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
+                    return int(pid)
         time.sleep(0.02)
     pytest.fail("the container has no first process")
 
 
 def _kill(pid: int) -> None:
-    os.kill(pid, 9)
+    with suppress(ProcessLookupError):  # it is gone already
+        os.kill(pid, signal.SIGKILL)
