@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge.commands import RUNTIMES
+from edge.commands import KERNELS, RUNTIMES
 
 SHORTEST_S, LONGEST_S = 10.0, 86_400.0
 MIN_RATE, MAX_RATE = 0.001, 10_000.0
@@ -26,6 +26,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     calibrate.add_argument(
         "--add", action="store_true",
         help="another operating state: what the bundle was taught before still holds",
+    )  # fmt: skip
+    calibrate.add_argument(
+        "--kernels", choices=KERNELS,
+        help="of the runtime, and of every node with this bundle; default the bundle's own, of a "
+        "new one the fastest. Reference kernels are slower, and round alike everywhere",
     )  # fmt: skip
     kept = calibrate.add_mutually_exclusive_group()
     kept.add_argument(

@@ -52,6 +52,10 @@ def _add_pretrain(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         "--teachers", type=Path, required=True, metavar="DIR", help="the teachers' weights"
     )
     pretrain.add_argument("--windows", type=count, default=400_000, metavar="N")
+    pretrain.add_argument(
+        "--fine-tune-windows", type=count, default=96_000, metavar="N",
+        help="then learn on as int8 will round; 0: don't; default 96000",
+    )  # fmt: skip
     pretrain.add_argument("--seed", type=count, default=1)
     pretrain.set_defaults(handler=_pretrain)
 
@@ -86,6 +90,10 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     evaluate.add_argument(
         "--faithfulness", action="store_true",
         help="only replace the highlighted cells, on simulated machines and --mixtures",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--alarms", type=count, default=0, metavar="N",
+        help="instead: recall, boxes and strays at one false alarm a day, N faults a machine",
     )  # fmt: skip
     evaluate.add_argument(
         "--promise-hours", type=float, default=0.0, metavar="H",
@@ -141,9 +149,15 @@ def _pretrain(arguments: argparse.Namespace) -> int:
         arguments.data,
         arguments.teachers,
         windows=arguments.windows,
+        fine_tune_windows=arguments.fine_tune_windows,
         seed=arguments.seed,
     )
     print(f"{arguments.folder}: {record.windows} windows, error {record.losses[-1]:.4f}")
+    if tuned := record.fine_tuning:
+        print(
+            f"fine-tuned on {tuned.windows} windows: error {tuned.losses[-1]:.4f}, "
+            f"int8 against float {tuned.rounding[-1]:.5f}"
+        )
     return 0
 
 

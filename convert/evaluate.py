@@ -52,7 +52,7 @@ def evaluate_command(arguments: argparse.Namespace) -> int:
     """Gather systems and sets, print the table."""
     if arguments.latency or arguments.quantisation is not None:
         return report_command(arguments)
-    if arguments.faithfulness or arguments.promise_hours:
+    if arguments.faithfulness or arguments.promise_hours or arguments.alarms:
         return promises_command(arguments)
     check_sets(arguments)
     if arguments.plot:

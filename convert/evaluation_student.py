@@ -9,7 +9,6 @@ from zipfile import BadZipFile
 import numpy as np
 import tensorflow as tf
 
-from convert import student
 from convert.evaluation_jobs import (
     DISTURBED_FILE,
     EMBEDDINGS_FILE,
@@ -19,6 +18,7 @@ from convert.evaluation_jobs import (
 )
 from convert.graph import embeddings
 from convert.quantise import BATCH, equalise
+from convert.student_file import load_network
 from convert.torch_weights import WeightsError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def embed(job: StudentJob, folder: Path, tell: Tell) -> None:
 
 def _load(weights: Path) -> Network:
     try:
-        return student.to_network(student.load_weights(weights), "student", "")
+        return load_network(weights, "")
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{weights}: not the weights of this student ({reason})") from None

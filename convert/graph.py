@@ -121,7 +121,8 @@ def inverted_residual(x: Any, block: InvertedResidual) -> Any:
     if block.squeeze_excite is not None:
         y = _squeeze_excite(y, block.squeeze_excite)
     y = convolve(y, block.project)
-    return x + y if block.shortcut else y
+    # Where the projection is bounded, so is the sum: int8 then holds both on one scale.
+    return activate(x + y, block.project.activation) if block.shortcut else y
 
 
 def convolve(x: Any, layer: Convolution) -> Any:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from convert.pretrain_sounds import Sounds
 
     FloatArray = NDArray[np.float32]
+    Batch = tuple[FloatArray, FloatArray, FloatArray]
 
 FRAMES, CONTEXT = 96, 16  # of a window, and seen by the teachers on each side of it
 STRIDES = (8, 16)  # of the two grids, in frames
@@ -101,8 +102,9 @@ class Lessons:
         """After a pause, go on with other windows than those that were seen before it."""
         if steps:
             self._sounds.reseed(steps)
+            self._random = np.random.default_rng(steps)
 
-    def batches(self, size: int) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
+    def batches(self, size: int) -> Iterator[Batch]:
         """Windows [n, 96, 128, 1], answers [n, 12, 16, c] and [n, 6, 8, c]."""
         while True:
             windows, fine, coarse = self._ask(size)

@@ -18,11 +18,16 @@ import edge
 from calibration.backbones import BUILTIN_CARD, BUILTIN_MODEL, BackboneCard
 from calibration.simulator import FAULTS, Fault, Machine
 from calibration.survey import survey
-from convert.build import build_backbone
+from convert.build import build_backbone, representative_windows
 from edge.progress import track
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from calibration.survey import Survey
+
+    FloatArray = NDArray[np.float32]
 
 MACHINES = range(100, 112)
 SECONDS = 12.0
@@ -40,6 +45,12 @@ def main() -> int:
     (target / BUILTIN_CARD).write_bytes(encoded + b"\n")
     print(f"{target / BUILTIN_MODEL}: {len(source.model)} bytes")
     return 0
+
+
+def builtin_windows() -> tuple[FloatArray, FloatArray]:
+    """Normal and disturbed windows on which the built-in is quantised, both [n, frames, bands]."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return representative_windows(simulate(Path(scratch)))
 
 
 def simulate(folder: Path) -> Survey:

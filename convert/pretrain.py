@@ -1,23 +1,42 @@
 """`earpatch pretrain`: distil the student from its teachers; seeded, resumable, with a loss curve.
 
 Feature distillation as in STFPM (Wang et al., BMVC 2021) and EfficientAD (Batzner et al., WACV
-2024), from several teachers at once. Every window is drawn anew, so none is seen twice.
+2024), from several teachers at once. Every window is drawn anew, so none is seen twice. The second
+stage, `convert.fine_tune`, makes the student fit for int8.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from typing import TYPE_CHECKING, Any
 
 import keras
-import msgspec
 import numpy as np
 import tensorflow as tf
 
+from convert.download import file_sha256
+from convert.fine_tune import fine_tune
 from convert.lessons import Lessons
+from convert.prefetch import BATCH, Prefetch
+from convert.pretrain_record import (
+    DISTILLED_FILE,
+    STATE_FILE,
+    STEPS_A_POINT,
+    WEIGHTS_FILE,
+    FineTuning,
+    Record,
+    earlier_run,
+    write_record,
+)
 from convert.pretrain_sounds import Sounds
-from convert.student import COARSE_CHANNELS, FINE_CHANNELS, make_student, save_weights
+from convert.student import (
+    COARSE_CHANNELS,
+    FINE_CHANNELS,
+    load_weights,
+    make_student,
+    save_weights,
+    to_network,
+)
+from convert.student_file import save_network
 from convert.teachers import Teachers
 from edge.errors import EarpatchError
 from edge.progress import bar
@@ -25,46 +44,40 @@ from edge.progress import bar
 if TYPE_CHECKING:
     from pathlib import Path
 
-BATCH = 64
 PEAK_RATE, FINAL_RATE, WARM_UP_STEPS = 4e-3, 2e-5, 100
-STEPS_A_POINT = 50  # of the loss curve, and between checkpoints
-QUEUE_BATCHES = 4
-LESSON_TIMEOUT_S = 600.0
-WEIGHTS_FILE, STATE_FILE, CURVE_FILE, RECORD_FILE = (
-    "student.npz",
-    "checkpoint.npz",
-    "loss.png",
-    "pretrain.json",
-)
 
 
-class Record(msgspec.Struct, kw_only=True):
-    """What was done, kept beside the weights."""
+def pretrain(
+    folder: Path, data: Path, weights: Path, *, windows: int, fine_tune_windows: int, seed: int
+) -> Record:
+    """Distil the student on so many windows, and fine-tune it on others for int8.
 
-    seed: int
-    windows: int
-    steps_done: int = 0
-    teachers: dict[str, str]  # file -> sha256
-    recordings: list[str]
-    variance_kept: list[float]  # by the projections of the finer and the coarser grid
-    losses: list[float] = []  # one for every `STEPS_A_POINT` steps; 1 is knowing nothing
+    A first stage that was stopped goes on from its last checkpoint; a finished one is not repeated,
+    so that the second can be run alone. A second stage that was stopped begins again.
 
-
-def pretrain(folder: Path, data: Path, weights: Path, *, windows: int, seed: int) -> Record:
-    """Train the student on so many windows, going on where an earlier run stopped.
+    Args:
+        folder: gets the weights, the record and the curve.
+        data: recordings, as `Sounds` finds them.
+        weights: the teachers'.
+        windows: of the first stage.
+        fine_tune_windows: of the second stage; 0 leaves it out.
+        seed: the same seed draws the same windows.
 
     Raises:
         EarpatchError: teachers or sound are missing, or the folder holds another run.
     """
     if windows < BATCH:
         raise EarpatchError(f"--windows {windows}: at least one batch of {BATCH} is needed")
+    if 0 < fine_tune_windows < BATCH:
+        raise EarpatchError(
+            f"--fine-tune-windows {fine_tune_windows}: at least one batch of {BATCH} is needed, "
+            "or 0 to leave fine-tuning out"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     teachers = Teachers(weights)
-    record = _earlier(folder, seed, windows)
-    done = record.steps_done if record else 0
+    record = earlier_run(folder, seed, windows)
     # The same projections for every part of a run; other windows for every part.
     lessons = Lessons(Sounds(data, seed), teachers, (FINE_CHANNELS, COARSE_CHANNELS))
-    lessons.skip(done)
     if record and (record.teachers, record.recordings) != (teachers.digests, lessons.files):
         raise EarpatchError(
             f"{folder}: the run there had other teachers or recordings; choose another folder"
@@ -77,19 +90,46 @@ def pretrain(folder: Path, data: Path, weights: Path, *, windows: int, seed: int
             recordings=lessons.files,
             variance_kept=[lessons.fine.kept, lessons.coarse.kept],
         )
-    steps = windows // BATCH
-    model = make_student(seed)
-    trainer = _Trainer(model, steps)
-    if done:
-        trainer.load(folder / STATE_FILE)
-    _train(trainer, lessons, record, steps, folder)
-    save_weights(model, folder / WEIGHTS_FILE)
+    _distil(record, lessons, folder)
+    _fine_tune(record, lessons, folder, fine_tune_windows)
     return record
 
 
-def _train(trainer: _Trainer, lessons: Lessons, record: Record, steps: int, folder: Path) -> None:
+def _distil(record: Record, lessons: Lessons, folder: Path) -> None:
+    """The first stage, as far as it is not done."""
+    if record.steps_done == record.steps and (folder / DISTILLED_FILE).is_file():
+        return
+    lessons.skip(record.steps_done)
+    model = make_student(record.seed)
+    trainer = _Trainer(model, record.steps)
+    if record.steps_done:
+        trainer.load(folder / STATE_FILE)
+    _train(trainer, lessons, record, folder)
+    save_weights(model, folder / DISTILLED_FILE)
+
+
+def _fine_tune(record: Record, lessons: Lessons, folder: Path, windows: int) -> None:
+    """The second stage, if it is wanted and what is there is not from the same."""
+    distilled, target = folder / DISTILLED_FILE, folder / WEIGHTS_FILE
+    started_from = file_sha256(distilled)
+    network = to_network(load_weights(distilled))
+    if windows == 0:
+        record.fine_tuning = None
+    else:
+        done = record.fine_tuning
+        if done and (done.windows, done.started_from) == (windows, started_from):
+            return
+        lessons.skip(record.steps)
+        record.fine_tuning = FineTuning(windows=windows, started_from=started_from)
+        network = fine_tune(network, lessons, record.fine_tuning, record.seed)
+    save_network(network, target)
+    write_record(record, folder)
+
+
+def _train(trainer: _Trainer, lessons: Lessons, record: Record, folder: Path) -> None:
     recent: list[float] = []
-    with _Prefetch(lessons) as prefetch, bar("Pretraining", steps * BATCH, "windows") as progress:
+    steps = record.steps
+    with Prefetch(lessons) as prefetch, bar("Pretraining", steps * BATCH, "windows") as progress:
         progress.update(record.steps_done * BATCH)
         while record.steps_done < steps:
             recent.append(trainer.step(*prefetch.get()))
@@ -100,8 +140,7 @@ def _train(trainer: _Trainer, lessons: Lessons, record: Record, steps: int, fold
                 recent.clear()
                 progress.set_postfix_str(f"error {record.losses[-1]:.4f}")
                 trainer.save(folder / STATE_FILE)
-                _write_whole(folder / RECORD_FILE, _encoded(record))
-                draw_curve(record, folder / CURVE_FILE)
+                write_record(record, folder)
 
 
 class _Trainer:
@@ -152,83 +191,3 @@ class _Trainer:
 def _relative(said: Any, wanted: Any) -> Any:
     """Mean squared error; on average a channel of the answers has a variance of 1."""
     return tf.reduce_mean(tf.square(said - wanted))
-
-
-class _Prefetch:
-    """Prepares batches in a thread while the student learns; use it as a context manager."""
-
-    def __init__(self, lessons: Lessons) -> None:
-        self._lessons = lessons
-        self._queue: queue.Queue[Any] = queue.Queue(QUEUE_BATCHES)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lessons", daemon=True)
-
-    def __enter__(self) -> _Prefetch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._thread.join(timeout=LESSON_TIMEOUT_S)
-
-    def get(self) -> Any:
-        """The next batch."""
-        item = self._queue.get(timeout=LESSON_TIMEOUT_S)
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-    def _run(self) -> None:
-        try:
-            for batch in self._lessons.batches(BATCH):
-                self._queue.put(batch)
-                if self._stop.is_set():
-                    return
-        except Exception as error:  # noqa: BLE001  (handed to the thread that waits)
-            self._queue.put(error)
-
-
-def _earlier(folder: Path, seed: int, windows: int) -> Record | None:
-    path = folder / RECORD_FILE
-    if not path.is_file():
-        return None
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=Record)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise EarpatchError(f"{path}: damaged ({error}); choose another folder") from None
-    if (record.seed, record.windows) != (seed, windows):
-        raise EarpatchError(
-            f"{folder}: holds a run with --seed {record.seed} --windows {record.windows}; "
-            "go on with these, or choose another folder"
-        )
-    if record.steps_done and not (folder / STATE_FILE).is_file():
-        raise EarpatchError(f"{folder}: {STATE_FILE} is missing; choose another folder")
-    return record
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".part")
-    partial.write_bytes(data)
-    partial.replace(path)
-
-
-def _encoded(record: Record) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(record), indent=1)
-
-
-def draw_curve(record: Record, path: Path) -> None:
-    """The loss curve as a picture."""
-    import matplotlib as mpl  # noqa: PLC0415
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    seen = (np.arange(len(record.losses)) + 1) * STEPS_A_POINT * BATCH
-    axes.plot(np.minimum(seen, record.windows), record.losses)
-    axes.set(xlabel="windows seen", ylabel="error (1: knowing nothing)", yscale="log")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -50,6 +50,7 @@ BLOCKS = (
     Block(4, 72),
     Block(3, COARSE_CHANNELS, tap=True),
 )
+NAME = "student"
 SOURCE = "earpatch student, distilled from mn04, YAMNet and MobileNetV2; Apache-2.0 licence"
 
 
@@ -66,17 +67,24 @@ def make_student(seed: int) -> Any:
     return keras.Model(windows, taps)
 
 
-def to_network(model: Any, name: str, sha256: str) -> Network:
+def to_network(model: Any) -> Network:
     """The trained model as plain arrays, batch normalisation folded in."""
     stem = _folded(model, "stem", STEM_STRIDE, "relu6")
     blocks = tuple(_folded_block(model, f"block{i}", block) for i, block in enumerate(BLOCKS))
-    taps = tuple(i for i, block in enumerate(BLOCKS) if block.tap)
+    return student_network(stem, blocks, "")
+
+
+def student_network(
+    stem: Convolution, blocks: tuple[InvertedResidual, ...], sha256: str
+) -> Network:
+    """The student from its layers, which come from a file of that SHA-256."""
+    fine, coarse = (i for i, block in enumerate(BLOCKS) if block.tap)
     return Network(
-        name=name,
+        name=NAME,
         stem=stem,
         blocks=blocks,
-        taps=(taps[0], taps[1]),
-        tap_names=(f"block {taps[0]}", f"block {taps[1]}"),
+        taps=(fine, coarse),
+        tap_names=(f"block {fine}", f"block {coarse}"),
         source=SOURCE,
         weights_sha256=sha256,
         pooled=False,  # measured: sharper without, and no better with
@@ -84,13 +92,13 @@ def to_network(model: Any, name: str, sha256: str) -> Network:
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Write the float weights as plain arrays."""
+    """Write all that was trained as plain arrays, batch normalisation by itself."""
     arrays = {f"{i:03d}": np.asarray(w, np.float32) for i, w in enumerate(model.get_weights())}
     np.savez_compressed(path, **arrays)
 
 
 def load_weights(path: Path, seed: int = 0) -> Any:
-    """The model with the float weights that `save_weights` wrote."""
+    """The model with the weights that `save_weights` wrote."""
     model = make_student(seed)
     with np.load(path, allow_pickle=False) as arrays:
         model.set_weights([arrays[name] for name in sorted(arrays.files)])
@@ -109,7 +117,7 @@ def _block(x: Any, name: str, block: Block) -> Any:
     )(y)
     y = layers.ReLU(6.0)(y)
     y = _layer(y, f"{name}_project", block.channels, linear=True)
-    return layers.Add()([x, y]) if _has_shortcut(block, incoming) else y
+    return layers.Add()([x, y]) if has_shortcut(block, incoming) else y
 
 
 def _layer(
@@ -120,7 +128,8 @@ def _layer(
     return x if linear else layers.ReLU(6.0)(x)
 
 
-def _has_shortcut(block: Block, incoming: int) -> bool:
+def has_shortcut(block: Block, incoming: int) -> bool:
+    """Whether a block adds its input to its output."""
     return block.stride == 1 and incoming == block.channels and not block.tap
 
 
@@ -129,7 +138,7 @@ def _folded_block(model: Any, name: str, block: Block) -> InvertedResidual:
     depthwise = _folded(model, f"{name}_depthwise", block.stride, "relu6", depthwise=True)
     project = _folded(model, f"{name}_project", 1, "none")
     incoming = (expand or depthwise).kernel.shape[2]
-    return InvertedResidual(expand, depthwise, None, project, _has_shortcut(block, incoming))
+    return InvertedResidual(expand, depthwise, None, project, has_shortcut(block, incoming))
 
 
 def _folded(

@@ -70,10 +70,9 @@ def _network(job: Job, normal: FloatArray) -> Network:
     if job.backbone == "mobilenet_v2":
         return _mobilenet_v2(job)
     if job.backbone == "student" and job.weights is not None:
-        from convert import student  # noqa: PLC0415
+        from convert.student_file import load_network  # noqa: PLC0415
 
-        model = student.load_weights(Path(job.weights))
-        return student.to_network(model, "student", job.weights_sha256)
+        return load_network(Path(job.weights), job.weights_sha256)
     from convert.random_network import make_random  # noqa: PLC0415
 
     return make_random(normal)

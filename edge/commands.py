@@ -1,4 +1,7 @@
-"""The commands of the node: `run`, `score`, `devices`, `listen`; imports are left to each."""
+"""The commands of the node: `run`, `score`, `devices`, `listen`; imports are left to each.
+
+Those around a bundle's life are in `edge.bundle_commands`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge import bundle_commands
 from edge.errors import EarpatchError, RecordingError
 
 if TYPE_CHECKING:
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from edge.scoring import Scored
 
 DEFAULT_URL = "mqtt://127.0.0.1:1883"
-RUNTIMES = ("auto", "tflite-runtime", "litert")
+RUNTIMES, KERNELS = bundle_commands.RUNTIMES, bundle_commands.KERNELS
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,6 +45,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     devices.add_argument("--seconds", type=float, metavar="S", help="of the meter; for ever unless")
     devices.set_defaults(handler=_devices)
+
+    bundle_commands.add_commands(commands)
 
     contract = commands.add_parser("contract", help="print what a subscriber may rely on")
     contract.add_argument(

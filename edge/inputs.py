@@ -80,7 +80,6 @@ class Input:
         self._renewed = False  # whether the next block meets another bundle
         self._gaps, self._gaps_s, self._scored_s = 0, 0.0, 0.0
         self._load = Load()
-        self._scored_at: float | None = None
 
     def __enter__(self) -> Input:
         self.started_s = time.monotonic()
@@ -106,7 +105,7 @@ class Input:
     @property
     def numbers(self) -> InputNumbers:
         """Counters as of now."""
-        last = self._scored_at
+        last = self._load.last_s
         return InputNumbers(
             scored_s=round(self._scored_s, 1),
             gaps=self._gaps,
@@ -133,15 +132,19 @@ class Input:
         if self._renewed or self._is_other(block):
             found += self._begin(block)
         assert self._stretch is not None  # noqa: S101  (`_begin` has just made one)
-        began = time.monotonic()
+        began, before = time.monotonic(), self._stretch.columns
         found += self._stretch.push(block)
         self._note_evidence(self._stretch.largest)
         self._load.add(time.monotonic() - began, block.duration_s)
-        if self._stretch.scored:
-            self._scored_at = time.monotonic()
+        self._load.note_score(self._stretch.columns - before)
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found
+
+    @property
+    def score(self) -> float | None:
+        """What the sound has scored last; None while there is none."""
+        return self._stretch.score if self._stretch else None
 
     def reload(self) -> None:
         """Take up the bundle's current version; the sound goes on without a hole.
@@ -164,8 +167,17 @@ class Input:
 
     def finish(self) -> list[Found]:
         """Close what is open: no more will be scored."""
+        return self._end_stretch(by_gap=False)
+
+    def _end_stretch(self, *, by_gap: bool) -> list[Found]:
+        """What is still to be found in the sound so far."""
         stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=False) if stretch else []
+        if stretch is None:
+            return []
+        before = stretch.columns
+        found = stretch.finish(by_gap=by_gap)
+        self._load.note_score(stretch.columns - before)
+        return found
 
     def _is_other(self, block: Block) -> bool:
         """Whether a block doesn't go on with the stretch that there is."""
@@ -183,7 +195,7 @@ class Input:
         if self._end_s is not None and after_gap:
             self._gaps += 1
             self._gaps_s += max(0.0, block.at_s - self._end_s)
-        found = self._stretch.finish(by_gap=True) if self._stretch else []
+        found = self._end_stretch(by_gap=True)
         detector = Detector(
             self.bundle, rate_hz=block.rate_hz, rules=self._rules, drift=self._drift
         )
@@ -196,8 +208,7 @@ class Input:
             return None
         if self.capture.ring.waiting:
             return None
-        stretch, self._stretch = self._stretch, None
-        return stretch.finish(by_gap=self.status.state != "ended")
+        return self._end_stretch(by_gap=self.status.state != "ended")
 
 
 CURRENT = CalibrationStatus("current", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import msgspec
 from edge.alarms.states import Summary
 from edge.clips.keeper import ClipKeeper
 from edge.clock import Clock
+from edge.delivery.home_assistant import HomeAssistant
 from edge.delivery.messages import AlarmEvent, describe
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
@@ -22,9 +24,10 @@ from edge.desk import AlarmDesk, is_told
 from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
-from edge.reload import Reload, prepare
+from edge.reload import Reload, prepare, renewed
 from edge.remote import Remote
 from edge.signals import answered
+from edge.sparkplug.link import SparkplugLink
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
     from edge.alarms.states import Notice
     from edge.delivery.messages import CloudEvent
     from edge.inputs import Input
-    from edge.reload import Prepared
     from edge.settings import Settings
     from edge.stretch import Found
 
@@ -65,33 +67,24 @@ def run_node(
     """
     stop, clock, watchdog = stop or threading.Event(), clock or Clock(), Watchdog()
     reload = Reload(reread, watchdog)
+    make = partial(Node, clock=clock, watchdog=watchdog)
     found, current = 0, prepare(settings)
-    node = Node(current, clock, watchdog)
+    node = make(*current)
     with answered(stop.set, reload.ask):
         while True:
             found += node.run(stop, reload)
             if (following := reload.take()) is None:
                 return found
-            current, node = _renewed(current, following, clock, watchdog)
-
-
-def _renewed(
-    current: Prepared, following: Prepared, clock: Clock, watchdog: Watchdog
-) -> tuple[Prepared, Node]:
-    """A node with the settings that follow; with those before if it can't be made of them."""
-    try:
-        return following, Node(following, clock, watchdog)
-    except EarpatchError as error:
-        log.error("reload failed: %s; the configuration before goes on", error)  # noqa: TRY400
-    again = prepare(current.settings)
-    return again, Node(again, clock, watchdog)
+            current, node = renewed(current, following, make)
 
 
 class Node:
     """Some inputs, one loop, one broker."""
 
-    def __init__(self, prepared: Prepared, clock: Clock, watchdog: Watchdog) -> None:
-        settings, inputs = prepared
+    def __init__(
+        self, settings: Settings, inputs: list[Input], clock: Clock,
+        watchdog: Watchdog | None = None,
+    ) -> None:  # fmt: skip
         self._settings, self._inputs, self._clock = settings, inputs, clock
         node, folder = settings.node.id, Path(settings.node.state_dir)
         self._outbox = Outbox(folder, settings.outbox)
@@ -103,21 +96,28 @@ class Node:
         self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
         names = [each.name for each in inputs]
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
+        self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
-        self._watchdog = watchdog
+        HomeAssistant(
+            settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
+            names,
+        )  # fmt: skip
+        self._watchdog = watchdog or Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
             self._introduce(each)
 
-    def run(self, stop: threading.Event, reload: Reload) -> int:
-        """Score until the end, or until other settings are due; events on disk, then to the broker.
+    def run(self, stop: threading.Event, reload: Reload | None = None) -> int:
+        """Score until the end, or other settings are due; events on disk first, then to the broker.
 
-        At the end what waits is delivered first; other settings find it in the outbox.
+        Before the end what waits is delivered; other settings find it in the outbox.
         """
+        reload = reload or Reload(None, self._watchdog)
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._sparkplug.start()
             try:
                 renewed = self._listen(stop, reload)
                 if not renewed:
@@ -127,6 +127,7 @@ class Node:
             finally:
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
+                self._sparkplug.stop()
                 self._publisher.stop()
         return self._anomalies
 
@@ -153,6 +154,8 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+        elif each.status.state not in {"starting", "hearing"}:
+            self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
             self._desk.sounding(each.name, score)
         for loud in each.take_loud():
@@ -160,6 +163,7 @@ class Node:
 
     def _look_after(self) -> None:
         """All that has to be done again and again, beside scoring. Never blocks."""
+        self._sparkplug.turn()
         self._remote.work()
         self._errands.work()
         self._desk.tick()
@@ -206,6 +210,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
     def _correct(self) -> None:

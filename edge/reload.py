@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from edge.delivery.credentials import check_files
 from edge.errors import EarpatchError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from edge.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 
 class Prepared(NamedTuple):
@@ -38,9 +40,29 @@ def prepare(settings: Settings) -> Prepared:
     Raises:
         EarpatchError: something can't be used.
     """
-    check_files(settings.mqtt)
+    sparkplug = settings.sparkplug
+    for server in (settings.mqtt, *(sparkplug.servers(settings.mqtt) if sparkplug.enabled else ())):
+        check_files(server)
     inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
     return Prepared(settings, inputs)
+
+
+def renewed(
+    current: Prepared,
+    following: Prepared,
+    make: Callable[[Settings, list[Input]], Made],
+) -> tuple[Prepared, Made]:
+    """A node with the settings that follow; with those before if it can't be made of them.
+
+    Raises:
+        EarpatchError: neither can be.
+    """
+    try:
+        return following, make(*following)
+    except EarpatchError as error:
+        log.error("reload failed: %s; the configuration before goes on", error)  # noqa: TRY400
+    again = prepare(current.settings)
+    return again, make(*again)
 
 
 class Reload:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 if TYPE_CHECKING:
     from edge.capture.sound import Block
-    from edge.detector import Detector
+    from edge.detector import Detector, Findings
     from edge.events import Event
 
 BESIDE_GAP_S = 0.5  # an event that near to a hole may have lost a part to it
@@ -29,7 +30,8 @@ class Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
-        self.scored = False  # whether the last block completed something that could be scored
+        self.score: float | None = None  # the same, of the last block that gave any
+        self.columns = 0  # of the map that were scored
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
     def push(self, block: Block) -> list[Found]:
@@ -39,17 +41,18 @@ class Stretch:
         findings = self._detector.push(block.samples)
         evidence = findings.fast.evidence
         self.largest = float(evidence.max()) if evidence.size else 0.0
-        self.scored = evidence.size > 0
-        return self._found(findings.events, end_s=None)
+        self.score = self.largest if evidence.size else self.score
+        return self._found(findings, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:
         """The stretch is over; whether a hole has ended it."""
         end_s = self._samples / self.rate_hz if by_gap else None
-        return self._found(self._detector.finish().events, end_s)
+        return self._found(self._detector.finish(), end_s)
 
-    def _found(self, events: list[Event], end_s: float | None) -> list[Found]:
+    def _found(self, findings: Findings, end_s: float | None) -> list[Found]:
+        self.columns += len(findings.distances)
         found = []
-        for event in events:
+        for event in findings.events:
             cut_short = end_s is not None and event.end_s > end_s - BESIDE_GAP_S
             began_before = self._after_gap and event.start_s < BESIDE_GAP_S
             placed = msgspec.structs.replace(
@@ -67,12 +70,18 @@ class Load:
 
     def __init__(self) -> None:
         self._spent_s = self._sound_s = 0.0
+        self.last_s: float | None = None  # when a column was scored last
 
     def add(self, spent_s: float, sound_s: float) -> None:
         """So much sound took so long."""
         keep = max(0.0, 1.0 - sound_s / LOAD_WINDOW_S)
         self._spent_s = keep * self._spent_s + spent_s
         self._sound_s = keep * self._sound_s + sound_s
+
+    def note_score(self, columns: int) -> None:
+        """So many columns of the map were scored: sound alone is no score."""
+        if columns:
+            self.last_s = time.monotonic()
 
     @property
     def factor(self) -> float:

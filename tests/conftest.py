@@ -109,6 +109,7 @@ def run_mosquitto(folder: Path, port: int, *lines: str) -> Iterator[Broker]:
         pytest.skip("mosquitto is not installed")
     configuration = folder / f"mosquitto-{port}.conf"
     listener = [f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false"]
+    listener.append("user root")  # as root it would become another user, who can't read `folder`
     configuration.write_text("\n".join([*listener, *lines]) + "\n")
     process = subprocess.Popen([program, "-c", configuration], stderr=subprocess.DEVNULL)
     try:

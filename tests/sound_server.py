@@ -92,8 +92,8 @@ class SoundServer:
         self.control("set-source-mute", f"{SINK}.monitor", str(int(on)))
 
     def suspend(self, *, on: bool) -> None:
-        """The microphone is there, and gives nothing."""
-        self.control("suspend-source", f"{SINK}.monitor", str(int(on)))
+        """The microphone is there, and gives nothing; what is played waits."""
+        self.control("suspend-sink", SINK, str(int(on)))
 
     def freeze(self) -> None:
         """The server doesn't answer any more."""
@@ -156,7 +156,7 @@ class SoundServer:
 
 def as_pcm(samples: FloatArray) -> NDArray[np.int16]:
     """What a 16-bit microphone makes of it."""
-    return np.rint(np.clip(samples, -1.0, 1.0) * 32_767).astype("<i2")
+    return np.asarray(np.rint(np.clip(samples, -1.0, 1.0) * 32_767), "<i2")
 
 
 @contextlib.contextmanager

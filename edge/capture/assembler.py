@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 BLOCK_S = 0.1
-SETTLE_S = 0.3  # from the first frame on, before any is placed in time
+SETTLE_S = 0.25  # after a hole, before what follows it is placed in time
 
 
 class Assembler:
@@ -47,17 +47,19 @@ class Assembler:
         """Frames that came at a time, in; the blocks that are complete, out."""
         self._pending = np.concatenate([self._pending, decoded.samples])
         self._clipped_share = max(self._clipped_share, decoded.clipped_share)
-        if not self._frames and not self._is_settled(arrived_s):
-            return
         while (count := self._next_size()) is not None:
+            if count and not self._is_settled(arrived_s):
+                return
             if count:
                 yield self._block(count, arrived_s)
             if self._overflows and self._overflows[0] <= self._frames:
                 self._overflows.popleft()
-                self._overflowed = True
+                self._overflowed, self._settled_at_s = True, None
 
     def _is_settled(self, arrived_s: float) -> bool:
-        """Whether enough has come to know when it was heard; a hole leaves no time for that."""
+        """Whether enough has come since a hole to know how long it was; the next one ends that."""
+        if not (self._cut or self._overflowed):
+            return True
         self._timeline.settle(len(self._pending) / self._rate_hz, arrived_s)
         if self._settled_at_s is None:
             self._settled_at_s = arrived_s + SETTLE_S

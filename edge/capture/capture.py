@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -115,8 +116,9 @@ class Capture:
 
     def _run(self) -> None:
         at_s, state, is_open = 0.0, self._liveness.state, False
+        items = self.source.blocks(self._stop)
         try:
-            for item in self.source.blocks(self._stop):
+            for item in items:
                 self._said = time.monotonic()
                 if isinstance(item, Outage):
                     released = self._liveness.missing(item)
@@ -138,6 +140,8 @@ class Capture:
             self._pass_on(self._liveness.end(at_s))
         finally:
             self.ring.close()
+            if isinstance(items, Generator):
+                items.close()  # or a microphone's child would go on
 
     def _pass_on(self, blocks: list[Block]) -> None:
         for block in blocks:

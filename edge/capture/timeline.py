@@ -7,6 +7,7 @@ that went missing moves it at once, and for good.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import NamedTuple
 
@@ -28,19 +29,21 @@ class Timeline:
     def __init__(self) -> None:
         self._heard_s = 0.0  # sound so far, and what went missing
         self._lag_s: float | None = None
+        self._least_s = math.inf  # the least lag since a hole, while nothing after it is placed
         self._recent: deque[tuple[float, float]] = deque()  # (arrival, lag)
         self._checked_s = 0.0
 
-    def settle(self, received_s: float, arrived_s: float) -> None:
-        """What came by now, before any of it is placed: the first of it may come late, in a burst.
+    def settle(self, pending_s: float, arrived_s: float) -> None:
+        """Note what came by now before the next block is placed, which begins after a hole.
+
+        A busy computer takes a while to begin, and then all comes at once.
 
         Args:
-            received_s: sound so far.
+            pending_s: sound that has come and is not placed.
             arrived_s: monotonic.
         """
-        lag = arrived_s - received_s
-        self._lag_s = lag if self._lag_s is None else min(self._lag_s, lag)
-        self._checked_s = arrived_s
+        lag = arrived_s - self._heard_s - pending_s
+        self._least_s = min(self._least_s, lag)
 
     def place(self, duration_s: float, arrived_s: float, *, overflowed: bool = False) -> Placed:
         """Place the next block, which was complete at `arrived_s`.
@@ -52,9 +55,10 @@ class Timeline:
         """
         self._heard_s += duration_s
         lag = arrived_s - self._heard_s
+        least_s, self._least_s = min(lag, self._least_s), math.inf
         if self._lag_s is None:
-            self._lag_s, self._checked_s = lag, arrived_s
-        lost_s = max(0.0, lag - self._lag_s) if overflowed else self._unsaid(lag, arrived_s)
+            self._lag_s, self._checked_s = least_s, arrived_s
+        lost_s = max(0.0, least_s - self._lag_s) if overflowed else self._unsaid(lag, arrived_s)
         if lost_s:
             self._heard_s += lost_s
             self._recent.clear()

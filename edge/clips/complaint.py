@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEWS_S, REPEAT_S = 10.0, 300.0  # between two lines about one thing: another reason, the same
+NEWS_S, REPEAT_S = 60.0, 300.0  # between two lines about one thing: another reason, the same
 
 
 class _Said(NamedTuple):
@@ -21,7 +21,7 @@ class _Said(NamedTuple):
 
 
 class Complaint:
-    """One line when a thing begins to fail, one every five minutes while it goes on."""
+    """One line when a thing begins to fail, one every five minutes while it lasts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

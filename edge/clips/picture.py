@@ -19,6 +19,8 @@ from edge.pictures.images import Axes, Layer, Outline, Sheet, largest
 from edge.pictures.spectrograms import Spectrogram, log_mel_db
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from edge.clips.clip import Clip
@@ -34,7 +36,7 @@ TARGET_DBFS, MOST_GAIN_DB = -20.0, 60.0  # so that no floor shows, however quiet
 
 def clip_picture(clip: Clip) -> bytes:
     """A PNG."""
-    loudest = max(level_dbfs(_as_float(piece)) for piece in clip.pieces)
+    loudest = max(level_dbfs(part) for piece in clip.pieces for part in _as_float(piece))
     gain_db = float(np.clip(TARGET_DBFS - loudest, 0.0, MOST_GAIN_DB))
     front_end = msgspec.structs.replace(FrontEnd(), gain_db=gain_db)
     edges_hz = band_edges_hz(front_end)
@@ -69,8 +71,11 @@ def _outline(clip: Clip) -> Outline:
     return Outline(box.start_s - start_s, box.end_s - start_s, box.low_hz, box.high_hz)
 
 
-def _as_float(piece: Piece) -> FloatArray:
-    return np.divide(piece.samples, FULL_SCALE, dtype=np.float32)
+def _as_float(piece: Piece) -> Iterator[FloatArray]:
+    """A piece at full scale 1.0, a second at a time."""
+    for start in range(0, len(piece.samples), piece.rate_hz):
+        part = piece.samples[start : start + piece.rate_hz]
+        yield np.divide(part, FULL_SCALE, dtype=np.float32)
 
 
 def _levels_db(clip: Clip, front_end: FrontEnd) -> FloatArray:
@@ -80,7 +85,7 @@ def _levels_db(clip: Clip, front_end: FrontEnd) -> FloatArray:
     levels_db = np.full((columns, front_end.mel_bands), np.nan, np.float32)
     for piece in clip.pieces:
         place = round((piece.at_s - clip.start_s) / frame_s)
-        for frames in log_mel_db([_as_float(piece)], piece.rate_hz, front_end, piece.rate_hz / 2):
+        for frames in log_mel_db(_as_float(piece), piece.rate_hz, front_end, piece.rate_hz / 2):
             room = levels_db[place : place + len(frames)]
             room[:] = frames[: len(room)]
             place += len(frames)

@@ -22,7 +22,7 @@ import msgspec
 from edge.clips.complaint import Complaint
 from edge.clips.flac import flac_bytes
 from edge.clips.names import PICTURE, WRITING, sound_path
-from edge.clips.retention import free_bytes, retain
+from edge.clips.retention import MB, free_bytes, retain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MOST_WAITING, MOST_WAITING_BYTES = 64, 16 << 20  # a single clip may be larger
+MOST_WAITING, MOST_WAITING_BYTES = 64, 8 << 20  # a single clip may be larger
 TIDY_S, TIDY_CLIPS = 60.0, 20  # a pass of the retention is due after so long, or so many
+PICTURE_BYTES = 100_000  # more than one takes
 NICENESS = 10
 WRITE_WHAT, TIDY_WHAT, DRAW_WHAT = "can't write a clip", "can't tidy the clips", "can't draw a clip"
 LOW_WHAT = "no clips are written, events are"
@@ -174,7 +175,7 @@ class ClipWriter:
 
     def _write(self, clip: Clip) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        if not self._has_space(clip.bytes):
+        if not self._has_space(clip.bytes + PICTURE_BYTES):
             return
         path = sound_path(self._folder, clip.event_id)
         path.parent.mkdir(exist_ok=True)
@@ -201,7 +202,8 @@ class ClipWriter:
             free = free_bytes(self._folder)
         low = free < needed
         if low:
-            self._complaint.say(LOW_WHAT, f"{free >> 20} MiB are free in {self._folder}")
+            least_mb = self._limits.min_free_bytes / MB
+            self._complaint.say(LOW_WHAT, f"under {least_mb:.0f} MB are free in {self._folder}")
         else:
             self._complaint.over(LOW_WHAT)
         with self._changed:

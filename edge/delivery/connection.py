@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from edge.delivery.backoff import Backoff, BackoffLimits
 from edge.delivery.credentials import check_files
-from edge.delivery.quiet_log import QuietLog
+from edge.delivery.quiet_log import WINDOW_S, QuietLog
 from edge.delivery.session import Session
 from edge.delivery.settings import check_broker
 from edge.delivery.trouble import Kind, Trouble
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 
 STOP_TIMEOUT_S = 5.0
 MAX_TOPIC_BYTES = 65_535
+SHORT_S, SUSPICIOUS_SESSIONS = 30.0, 3
 LINES = 3  # of one kind in five minutes: a link that comes and goes doesn't fill the log
 PROTOCOLS = {"5": (paho.MQTTv5,), "3.1.1": (paho.MQTTv311,), "auto": (paho.MQTTv5, paho.MQTTv311)}
 
@@ -63,13 +65,18 @@ class Connection:
         settings: the broker.
         identity: who connects.
         limits: how long to wait between connections.
+        tell: called with each new trouble, from the connection's thread; left out, it is logged.
 
     Raises:
         SettingsError: a certificate, key or password can't be read. Later that is `trouble`.
     """
 
     def __init__(
-        self, settings: BrokerSettings, identity: Identity, limits: BackoffLimits | None = None
+        self,
+        settings: BrokerSettings,
+        identity: Identity,
+        limits: BackoffLimits | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         check_broker(settings)
         check_files(settings)
@@ -77,8 +84,12 @@ class Connection:
         self.sessions = 0  # that a broker has accepted
         self._protocols = list(PROTOCOLS[settings.protocol])
         self._backoff = Backoff(limits or BackoffLimits())
-        self._trouble: Trouble | None = None
+        self._trouble: Trouble | None = None  # of the last session, unless it was accepted
+        self._repeat_s = 0.0
+        self._short_sessions = 0  # in a row
         self._complaints = QuietLog(log, burst=LINES)
+        self._faults = QuietLog(log)
+        self._tell = tell or self._warn
         self._session: Session | None = None
         self._retained: dict[str, Retained] = {}
         self._handlers: dict[str, Handler] = {}
@@ -161,7 +172,7 @@ class Connection:
             lasted_s = session.ended_s - session.ready_s if session.ready_s else 0.0
             if self._fall_back(session):
                 continue
-            self._complain(session.ended)
+            self._complain(self._hinted(session.ended, lasted_s))
             considerate = session.ended is not None and session.ended.considerate
             self._stop.wait(self._backoff.after(lasted_s, considerate=considerate))
 
@@ -177,6 +188,7 @@ class Connection:
     def _accepted(self, session: Session) -> None:
         with self._lock:
             self.sessions += 1
+            self._trouble = None
             self._protocols = [session.protocol]
             for topic in self._handlers:
                 session.subscribe(topic)
@@ -184,7 +196,8 @@ class Connection:
                 session.publish(topic, message.payload, retain=True, expiry_s=message.expiry_s)
         version = "5" if session.protocol == paho.MQTTv5 else "3.1.1"
         text = f"connected to {self.settings.address} with MQTT {version}"
-        self._complaints.say(logging.INFO, text, text)
+        if self._tell == self._warn:
+            self._complaints.say(logging.INFO, text, text)
 
     def _received(self, message: Received) -> None:
         with self._lock:
@@ -197,10 +210,27 @@ class Connection:
             handler(message)
         except Exception as error:
             kind = type(error).__name__
-            if self._complaints.warn(kind, f"{message.topic}: can't be handled ({kind})"):
+            if self._faults.warn(kind, f"{message.topic}: can't be handled ({kind})"):
                 log.exception("%s", message.topic)
 
+    def _warn(self, text: str) -> None:
+        self._complaints.warn(text, f"{text}; events are kept and sent later")
+
+    def _hinted(self, trouble: Trouble | None, lasted_s: float) -> Trouble | None:
+        """Not every broker tells a client that another one with its id has come."""
+        short = trouble is not None and trouble.kind is Kind.GONE and 0 < lasted_s < SHORT_S
+        self._short_sessions = self._short_sessions + 1 if short else 0
+        if trouble is None or self._short_sessions < SUSPICIOUS_SESSIONS:
+            return trouble
+        hint = f"again and again; does another client use the id {self.identity.client_id}?"
+        return Trouble(trouble.kind, f"{trouble.text}, {hint}")
+
     def _complain(self, trouble: Trouble | None) -> None:
-        if trouble is not None:
-            self._complaints.warn(trouble.text, f"{trouble.text}; events are kept and sent later")
-        self._trouble = trouble
+        before, self._trouble = self._trouble, trouble
+        if trouble is None:
+            return
+        now_s = time.monotonic()
+        if before is not None and before.text == trouble.text and now_s < self._repeat_s:
+            return
+        self._repeat_s = now_s + WINDOW_S
+        self._tell(trouble.text)

@@ -1,12 +1,13 @@
 """In which order waiting messages are sent: standing alarms, live events, then the backlog.
 
-The backlog is what waited when the connection was made. It is sent at a limited rate and never
-fills the whole window, so that a live event doesn't wait for it. A subscriber finds the order by
-`sequence`.
+The backlog is what had waited for seconds when the connection was made. It is sent at a limited
+rate and never fills the whole window, so that a live event doesn't wait for it. A subscriber finds
+the order by `sequence`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edge.delivery.records import Waiting
 
 PAGE = 25
+RECENT_S, NOTE_S = 10.0, 1.0
 BURST_S = 0.25  # the backlog may save up so much of its rate
 
 
@@ -48,11 +50,37 @@ class Allowance:
         self._tokens -= 1
 
 
+class Recent:
+    """Which messages are new: an interruption of seconds doesn't make backlog of them.
+
+    Args:
+        last: the newest number now.
+        now_s: a clock that never goes back.
+    """
+
+    def __init__(self, last: int, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
+        self._noted = deque([(now_s(), last)])
+
+    @property
+    def before(self) -> int:
+        """The newest number that isn't new any more."""
+        return self._noted[0][1]
+
+    def note(self, last: int) -> None:
+        """Tell the newest number, often."""
+        now_s = self._now_s()
+        if now_s - self._noted[-1][0] >= NOTE_S:
+            self._noted.append((now_s, last))
+        while len(self._noted) > 1 and now_s - self._noted[1][0] >= RECENT_S:
+            self._noted.popleft()
+
+
 class Lanes:
     """What waits, in the order in which it is to be sent. A new one for each connection.
 
     Args:
-        last: the newest number when the connection was made; larger ones are live.
+        last: the newest number of the backlog; larger ones are live.
     """
 
     def __init__(self, last: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import secrets
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,8 @@ class EventSubscriber:
         self._settings, self._topic = settings, topic
         self._messages: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         client_id = f"earpatch-listen-{secrets.token_hex(4)}"
-        self._connection = Connection(settings, Identity(client_id))
+        self._connection = Connection(settings, Identity(client_id), tell=self._tell)
+        self._began = False
 
     def __enter__(self) -> EventSubscriber:
         connection = self._connection
@@ -59,6 +61,7 @@ class EventSubscriber:
                 text = trouble.text if trouble else "no answer to the subscription"
                 raise DeliveryError(text)
             time.sleep(POLL_S)
+        self._began = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,6 +75,10 @@ class EventSubscriber:
             except queue.Empty:
                 continue
             yield _decode(payload)
+
+    def _tell(self, trouble: str) -> None:
+        if self._began:
+            print(f"earpatch: {trouble}; trying again", file=sys.stderr)
 
     def _received(self, message: Received) -> None:
         if message.topic.endswith(f"/{topics.EVENT}"):

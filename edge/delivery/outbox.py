@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE_NAME = "outbox.sqlite"
+TELL_LOSS_S = 600.0
 MOVE_ROWS = 200  # from memory to disk in one transaction
 
 
@@ -57,6 +58,8 @@ class Outbox:
         self._memory = MemoryQueue()
         self._complaints = QuietLog(log, now_s)
         self._written = WrittenBytes(now_s=now_s)
+        self._now_s = now_s
+        self._tell_loss_s = now_s()
         self._last = self._disk.last_used()
         # What the disk couldn't be told yet: removed (and why, if quarantined), and attempts.
         self._removed: dict[int, str | None] = {}
@@ -169,9 +172,17 @@ class Outbox:
         return self._disk.read(lambda store: store.quarantined(limit), [])
 
     def take_loss(self) -> Loss | None:
-        """What was dropped since last asked because too many waited."""
+        """What was dropped since last told because too many waited; told every ten minutes.
+
+        To tell of it takes a place in the outbox, which may cost another message its own.
+        """
+        if self._now_s() < self._tell_loss_s:
+            return None
         stored = self._disk.read(lambda store: store.take_loss(), None)
-        return merged(self._memory.take_loss(), stored)
+        loss = merged(self._memory.take_loss(), stored)
+        if loss is not None:
+            self._tell_loss_s = self._now_s() + TELL_LOSS_S
+        return loss
 
     def close(self) -> None:
         """Let go of the file."""

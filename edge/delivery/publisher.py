@@ -14,7 +14,7 @@ from edge.delivery import topics
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection
 from edge.delivery.flights import Flight, Flights
-from edge.delivery.lanes import Allowance, Lanes
+from edge.delivery.lanes import Allowance, Lanes, Recent
 from edge.delivery.refusals import Refusals
 from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
 from edge.delivery.trouble import Kind, Trouble
@@ -35,6 +35,7 @@ KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count 
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
+MAX_PACKET_BYTES = 268_435_455  # MQTT's own bound
 PACKET_OVERHEAD_BYTES = 10  # fixed header, topic length, message id, no properties
 
 
@@ -64,6 +65,7 @@ class Publisher:
         self._session: Session | None = None
         self._in_flight = Flights()
         self._lanes = Lanes(0)
+        self._recent = Recent(outbox.next_sequence() - 1, time.monotonic)
         self._allowance = Allowance(settings.backlog_rate_per_s, time.monotonic)
         self._refusals = Refusals()
         self._paused: tuple[str, ...] = ()
@@ -105,6 +107,7 @@ class Publisher:
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never waits for the broker."""
+        self._recent.note(self._outbox.next_sequence() - 1)
         session = self.connection.session
         if self._session is not None:
             self._collect(self._session)
@@ -114,9 +117,8 @@ class Publisher:
             self._in_flight.clear()
             self._session = session
             self._suspect, self._alone_until_s = None, 0.0
-            self._lanes = Lanes(self._outbox.next_sequence() - 1)
-        if session is not None:
-            self._check_overdue(session)
+            self._lanes = Lanes(self._recent.before)
+        if session is not None and not self._is_overdue(session):
             self._send(session)
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> int:
@@ -178,15 +180,16 @@ class Publisher:
         else:
             self._outbox.attempted(message.sequence)
 
-    def _check_overdue(self, session: Session) -> None:
+    def _is_overdue(self, session: Session) -> bool:
+        """Whether a PUBACK is; the connection is given up then."""
         flight = self._in_flight.oldest
         if flight is None or time.monotonic() - flight.sent_s < ACKNOWLEDGE_S:
-            return
+            return False
         if flight.sent_s < self._acknowledged_s:  # later ones were acknowledged: it's this one
             self._attempt_failed(flight.message, "the broker does not acknowledge it")
-        self._in_flight.clear()
         text = f"{session.settings.address} has acknowledged nothing for {ACKNOWLEDGE_S:.0f} s"
         session.abandon(Trouble(Kind.TIMEOUT, text))
+        return True
 
     def _send(self, session: Session) -> None:
         if len(self._outbox) <= len(self._in_flight) or time.monotonic() < self._alone_until_s:
@@ -239,8 +242,9 @@ class Publisher:
     def _fly(self, session: Session, message: Waiting, *, backlog: bool) -> None:
         topic = self.topic(message.leaf)
         size = len(topic.encode()) + len(message.payload) + PACKET_OVERHEAD_BYTES
-        if session.max_packet_bytes is not None and size > session.max_packet_bytes:
-            limit = f"{size} bytes, and the broker takes {session.max_packet_bytes}"
+        most = session.max_packet_bytes or MAX_PACKET_BYTES
+        if size > most:
+            limit = f"{size} bytes, and the broker takes {most}"
             self._outbox.quarantine(message.sequence, f"too large: {limit}")
             return
         mid = session.publish(topic, message.payload)

@@ -140,8 +140,9 @@ class Session:
                 self._asked[mid] = topic
 
     def abandon(self, trouble: Trouble) -> None:
-        """End the session soon."""
+        """End the session soon; nothing may be sent any more."""
         self._end = trouble
+        self.ready.clear()
 
     def _serve(self, client: paho.Client, stop: threading.Event) -> Trouble | None:
         deadline_s = time.monotonic() + CONNECT_TIMEOUT_S

@@ -29,7 +29,7 @@ class InputHealth(msgspec.Struct, frozen=True, kw_only=True):
     gaps_s: float
     dropped_s: float  # of the gaps, what was lost because scoring was too slow
     real_time_factor: float
-    overloaded: bool  # scoring has been too slow for the sound in the last minute
+    overloaded: bool  # an open microphone lost sound in the last minute: this computer is too slow
     facts: dict[str, str | int]  # what was asked for and what was got
 
 

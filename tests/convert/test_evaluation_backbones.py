@@ -41,9 +41,10 @@ if TYPE_CHECKING:
 CHILD_S = 120.0
 SAVE_STUDENTS = """
 import sys
-from convert.student import make_student, save_weights
+from convert.student import make_student, to_network
+from convert.student_file import save_network
 for seed, path in enumerate(sys.argv[1:]):
-    save_weights(make_student(seed), path)
+    save_network(to_network(make_student(seed)), path)
 """
 
 

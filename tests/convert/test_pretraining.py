@@ -28,7 +28,8 @@ import tensorflow as tf
 from convert import student
 from convert.graph import taps
 from convert.lessons import Projection
-from convert.pretrain import Record, _earlier, _encoded
+from convert.pretrain_record import Record, earlier_run, write_record
+from convert.student_file import load_network, named_layers, save_network
 from convert.teachers import YamNetFrontEnd, log_mel_frames, to_student_rows, yamnet_rows
 from edge.frontend import FrontEnd
 
@@ -43,17 +44,26 @@ for layer in model.layers:
         ])
 windows = random.normal(0, 1, (2, 96, 128, 1)).astype(np.float32)
 theirs = model(windows)
-ours = taps(student.to_network(model, "student", "abc"), tf.constant(windows))
+network = student.to_network(model)
+ours = taps(network, tf.constant(windows))
 told["taps"] = [
     [float(np.abs(a - b).max()), float(np.std(b)), *a.shape]
     for a, b in zip(ours, theirs, strict=True)
 ]
-student.save_weights(model, folder / "student.npz")
-loaded = student.load_weights(folder / "student.npz", seed=2)
+student.save_weights(model, folder / "distilled.npz")
+loaded = student.load_weights(folder / "distilled.npz", seed=2)
 told["loaded"] = all(
     np.array_equal(a, b)
     for a, b in zip(model.get_weights(), loaded.get_weights(), strict=True)
 )
+save_network(network, folder / "student.npz")
+again = load_network(folder / "student.npz", "abc")
+told["network"] = [again.weights_sha256, again.taps, again.pooled, all(
+    mine == other
+    and (one.stride, one.activation, one.depthwise) == (two.stride, two.activation, two.depthwise)
+    and np.array_equal(one.kernel, two.kernel) and np.array_equal(one.bias, two.bias)
+    for (mine, one), (other, two) in zip(named_layers(network), named_layers(again), strict=True)
+), [b.shortcut for b in network.blocks] == [b.shortcut for b in again.blocks]]
 
 small = random.normal(3, 5, (6, 4, 4, 5)).astype(np.float32)
 large = random.normal(0, 0.1, (6, 4, 4, 9)).astype(np.float32) + 0.02 * small[..., :1]
@@ -101,18 +111,18 @@ told["click"] = [int(frames.mean(axis=1).argmax()) for frames in both]
 
 path = folder / "pretrain.json"
 (folder / "checkpoint.npz").touch()
-told["no run"] = _earlier(folder, 1, 128) is None
+told["no run"] = earlier_run(folder, 1, 128) is None
 record = Record(seed=1, windows=128, steps_done=1, teachers={}, recordings=[], variance_kept=[])
-path.write_bytes(_encoded(record))
-told["same run"] = _earlier(folder, 1, 128).steps_done
+write_record(record, folder)
+told["same run"] = earlier_run(folder, 1, 128).steps_done
 for name, arguments in (("seed", (2, 128)), ("windows", (1, 256))):
     try:
-        _earlier(folder, *arguments)
+        earlier_run(folder, *arguments)
     except Exception as error:
         told[name] = f"{type(error).__name__}: {error}"
-path.write_bytes(_encoded(record)[:20])
+path.write_bytes(path.read_bytes()[:20])
 try:
-    _earlier(folder, 1, 128)
+    earlier_run(folder, 1, 128)
 except Exception as error:
     told["torn"] = type(error).__mro__[1].__name__ + " " + type(error).__name__
 print(json.dumps(told))
@@ -121,13 +131,15 @@ PRETRAIN = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from convert import lessons, pretrain, pretrain_sounds
+from convert import fine_tune, lessons, pretrain, pretrain_sounds
 from convert.main import main
-from edge.errors import EarpatchError
+from convert.student_file import load_network, named_layers
 
 pretrain_sounds.SIMULATED_MACHINES, lessons.FIT_WINDOWS, pretrain.STEPS_A_POINT = 1, 64, 1
+fine_tune.RANGE_BATCHES = fine_tune.STEPS_A_POINT = 1
 folder, data, weights = map(Path, sys.argv[1:])
 told, taken, step = {}, [], pretrain._Trainer.step
+tuned, tune = [], fine_tune._Trainer.step
 
 def stopped(trainer, *batch):
     if taken:
@@ -138,10 +150,23 @@ def counted(trainer, *batch):
     taken.append([v.numpy() for v in trainer._model.weights])
     return step(trainer, *batch)
 
-def command(target, windows):
+def counted_tuning(trainer, *batch):
+    tuned.append(tune(trainer, *batch))
+    return tuned[-1]
+
+def steps_off_grid():
+    network = load_network(folder / "student.npz", "")
+    off = []
+    for _, layer in named_layers(network):
+        axes = (0, 1, 3) if layer.depthwise else (0, 1, 2)
+        steps = layer.kernel / (np.abs(layer.kernel).max(axis=axes, keepdims=True) / 127)
+        off.append(float(np.abs(steps - np.round(steps)).max()))
+    return max(off)
+
+def command(target, windows, tuning=128):
     common = ["--data", str(data), "--teachers", str(weights), "--windows", str(windows)]
     try:
-        return main(["pretrain", str(target), *common])
+        return main(["pretrain", str(target), *common, "--fine-tune-windows", str(tuning)])
     except Exception as error:
         return repr(error)
 
@@ -149,6 +174,7 @@ def record():
     return json.loads((folder / "pretrain.json").read_bytes())
 
 pretrain._Trainer.step = stopped
+fine_tune._Trainer.step = counted_tuning
 told["stopped"] = [command(folder, 128), record(), len(taken)]
 with np.load(folder / "checkpoint.npz") as state:
     saved = [state[f"arr_{i}"] for i in range(len(taken[0]))]
@@ -157,9 +183,18 @@ pretrain._Trainer.step = counted
 told["went on"] = [command(folder, 128), record(), len(taken)]
 told["from the checkpoint"] = all(map(np.array_equal, saved, taken[0]))
 told["files"] = sorted(p.name for p in folder.iterdir())
-taken.clear()
-told["once more"] = [command(folder, 128), record(), len(taken)]
-told["less than a batch"] = command(folder.with_name("short"), 10)
+told["tuned"], told["off grid"] = tuned.copy(), steps_off_grid()
+taken.clear(), tuned.clear()
+told["once more"] = [command(folder, 128), record(), len(taken) + len(tuned)]
+(folder / "checkpoint.npz").unlink()
+told["second stage alone"] = [command(folder, 128, 64), record(), len(taken), len(tuned)]
+told["same seed"] = tuned.copy()
+tuned.clear()
+told["without"] = [command(folder, 128, 0), record()["fine_tuning"], len(taken) + len(tuned)]
+told["without, off grid"] = steps_off_grid()
+told["less than a batch"] = [
+    command(folder.with_name("short"), 10), command(folder.with_name("short"), 128, 10)
+]
 (data / "esc10/rain/1-2-A.ogg").write_bytes((data / "esc10/rain/1-1-A.ogg").read_bytes())
 told["other sound"] = command(folder, 128)
 print(json.dumps(told))
@@ -295,6 +330,10 @@ def test_saved_weights_are_loaded_as_they_were(numbers: dict[str, Any]) -> None:
     assert numbers["loaded"]
 
 
+def test_a_saved_network_is_loaded_as_it_was(numbers: dict[str, Any]) -> None:
+    assert numbers["network"] == ["abc", [2, 6], False, True, True]
+
+
 def test_every_teacher_has_the_same_say(numbers: dict[str, Any]) -> None:
     assert numbers["teacher variance"] == pytest.approx([1, 1], abs=1e-3)
 
@@ -370,7 +409,39 @@ def test_a_stopped_run_goes_on_from_its_checkpoint(run: dict[str, Any]) -> None:
 
 
 def test_a_run_leaves_weights_record_and_curve(run: dict[str, Any]) -> None:
-    assert run["files"] == ["checkpoint.npz", "loss.png", "pretrain.json", "student.npz"]
+    written = ["checkpoint.npz", "distilled.npz", "loss.png", "pretrain.json", "student.npz"]
+    assert run["files"] == written
+
+
+def test_after_distilling_the_student_learns_on_the_int8_grid(run: dict[str, Any]) -> None:
+    tuning = run["went on"][1]["fine_tuning"]
+    assert tuning["windows"] == 128
+    assert tuning["losses"] == pytest.approx([error for error, _ in run["tuned"]], abs=1e-5)
+    assert tuning["rounding"] == pytest.approx([part for _, part in run["tuned"]], abs=1e-6)
+    for error, rounding in run["tuned"]:
+        assert 0.3 < error < 30
+        assert 1e-5 < rounding < 0.1
+    assert run["off grid"] < 1e-4
+
+
+def test_the_second_stage_runs_alone_on_what_the_first_has_left(run: dict[str, Any]) -> None:
+    code, record, distilled, tuned = run["second stage alone"]
+    assert (code, distilled, tuned) == (0, 0, 1)
+    assert record["fine_tuning"]["windows"] == 64
+    before = run["went on"][1]
+    assert record["fine_tuning"]["started_from"] == before["fine_tuning"]["started_from"]
+    assert record["losses"] == before["losses"]
+
+
+def test_a_seed_fine_tunes_on_the_same_windows(run: dict[str, Any]) -> None:
+    assert run["same seed"][0] == pytest.approx(run["tuned"][0], rel=1e-3)
+
+
+def test_without_a_second_stage_the_float_student_is_what_gets_quantised(
+    run: dict[str, Any],
+) -> None:
+    assert run["without"] == [0, None, 0]
+    assert run["without, off grid"] > 0.1
 
 
 def test_a_finished_run_trains_no_more(run: dict[str, Any]) -> None:
@@ -378,7 +449,7 @@ def test_a_finished_run_trains_no_more(run: dict[str, Any]) -> None:
 
 
 def test_fewer_windows_than_a_batch_are_one_clear_error(run: dict[str, Any]) -> None:
-    assert run["less than a batch"] == 2
+    assert run["less than a batch"] == [2, 2]
 
 
 def test_a_run_does_not_go_on_with_other_recordings(run: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from scipy import signal
 
-from tests.conftest import Broker, Site, free_port
+from tests.conftest import Broker, Site, free_port, run_mosquitto
 
 CHILD_S = 120.0
 EVENT_KEYS = [
@@ -276,6 +276,25 @@ def test_a_recording_that_is_missing_from_a_configuration_is_one_line(
 def test_listen_with_the_broker_down_is_one_line_and_code_3() -> None:
     url = f"mqtt://127.0.0.1:{free_port()}"
     assert_one_line(earpatch("listen", "--url", url), 3, url, "connection refused")
+
+
+def test_listen_gives_a_password_from_a_file_and_never_shows_it(tmp_path: Path) -> None:
+    """F29."""
+    accounts, password, port = tmp_path / "accounts", tmp_path / "password", free_port()
+    command = ["mosquitto_passwd", "-c", "-b", str(accounts), "anna", "open sesame"]
+    subprocess.run(command, check=True)
+    with run_mosquitto(tmp_path, port, f"password_file {accounts}", "allow_anonymous false"):
+        url = f"mqtt://127.0.0.1:{port}"
+        listen = ["listen", "--url", url, "--seconds", "0.2", "--username", "anna"]
+        listen += ["--password-file", str(password)]
+        assert_one_line(earpatch(*listen), 2, "password_file", password)
+        password.write_text("open barley\n")
+        ran = earpatch(*listen)
+        assert_one_line(ran, 3, "refuses the connection", "'anna'")
+        assert "barley" not in ran.stderr
+        password.write_text("open sesame\n")
+        ran = earpatch(*listen)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("url", ["http://broker", "mqtt://", "mqtt://a..b", "mqtt://u:p@broker"])

@@ -217,6 +217,23 @@ def test_sighup_with_a_bad_configuration_is_refused_in_one_line_and_the_old_one_
         assert log.count("listens to") == 1
 
 
+def test_a_state_folder_that_can_not_be_used_leaves_the_node_where_it_was(
+    tmp_path: Path, site: Site, recording: str
+) -> None:
+    """That shows only when it is taken up; the node before has ended by then, and begins anew."""
+    config = configuration(tmp_path, site, recording)
+    with Manager(tmp_path) as manager, service(config, manager) as child:
+        manager.wait_for("READY")
+        (tmp_path / "taken").write_text("a file")
+        config.write_text(config.read_text().replace('"state"', '"taken"'))
+        child.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING")
+        manager.wait_for("READY")
+        log = ended(child)
+        assert "reload failed" in log
+        assert log.count("n listens to") == 2
+
+
 def test_check_says_whether_a_configuration_is_good(
     tmp_path: Path, site: Site, recording: str
 ) -> None:

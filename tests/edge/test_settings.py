@@ -70,6 +70,9 @@ def test_what_is_left_out_has_its_documented_default(tmp_path: Path) -> None:
     assert read.node.state_dir == "/var/lib/earpatch"
     assert (read.mqtt.url, read.mqtt.topic_prefix) == ("mqtt://127.0.0.1:1883", "earpatch")
     assert read.mqtt.drain_s == 10
+    assert (read.mqtt.protocol, read.mqtt.keepalive_s) == ("auto", 30)
+    assert read.mqtt.backlog_rate_per_s == 50
+    assert (read.outbox.max_rows, read.outbox.max_bytes) == (100_000, 67_108_864)
 
 
 def test_relative_paths_are_relative_to_the_file(
@@ -83,6 +86,20 @@ def test_relative_paths_are_relative_to_the_file(
     assert read.all_inputs()[0].bundle.path == str(tmp_path / "etc" / "b")
     assert isinstance(read.source, RecordingSource)
     assert read.source.path == str(tmp_path / "etc" / "line3.flac")
+
+
+def test_the_files_of_the_broker_are_relative_to_the_configuration(tmp_path: Path) -> None:
+    keys = 'username = "node"\npassword_file = "secret"\nca_file = "tls/ca.pem"\n'
+    more = 'cert_file = "tls/node.pem"\nkey_file = "/etc/node.key"\n'
+    text = changed("mqtt://192.168.1.10:1883", "mqtts://broker").replace(
+        "[mqtt]\n", f"[mqtt]\n{keys}{more}"
+    )
+    read = load_settings(write(tmp_path, text)).mqtt
+    assert read.address == BrokerAddress("broker", 8883, tls=True)
+    assert read.password_file == str(tmp_path / "secret")
+    assert read.ca_file == str(tmp_path / "tls" / "ca.pem")
+    assert read.cert_file == str(tmp_path / "tls" / "node.pem")
+    assert read.key_file == "/etc/node.key"
 
 
 KIND = 'kind = "file"'
@@ -115,6 +132,15 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "negative wait": ("[mqtt]", "[mqtt]\ndrain_s = -1", ["mqtt.drain_s", ">= 0"]),
     "endless wait": ("[mqtt]", "[mqtt]\ndrain_s = inf", ["mqtt.drain_s", "<= 3600"]),
     "wait that is no number": ("[mqtt]", "[mqtt]\ndrain_s = nan", ["mqtt.drain_s"]),
+    "unknown protocol": ("[mqtt]", '[mqtt]\nprotocol = "3.1"', ["mqtt.protocol"]),
+    "no time to keep alive": ("[mqtt]", "[mqtt]\nkeepalive_s = 0", ["mqtt.keepalive_s", ">= 5"]),
+    "a backlog that stands": ("[mqtt]", "[mqtt]\nbacklog_rate_per_s = 0", ["backlog_rate_per_s"]),
+    "a password in the file": ("[mqtt]", '[mqtt]\npassword = "x"', ["password_file"]),
+    "a password without a name": ("[mqtt]", '[mqtt]\npassword_file = "x"', ["mqtt.username"]),
+    "a key without a certificate": ("[mqtt]", '[mqtt]\nkey_file = "x"', ["mqtt.cert_file"]),
+    "an authority without TLS": ("[mqtt]", '[mqtt]\nca_file = "x"', ["mqtts://"]),
+    "an outbox for nothing": ("[mqtt]", "[outbox]\nmax_rows = 0\n[mqtt]", ["outbox.max_rows"]),
+    "an outbox for everything": ("[mqtt]", "[outbox]\nmax_bytes = 1e15\n[mqtt]", ["max_bytes"]),
     "no section [node]": (EXAMPLE[: EXAMPLE.index("[bundle]")], "", ["`node`"]),
     "no TOML": ('"pump-3"', "pump-3", ["not TOML", "line 2"]),
     "a section for a value": ("[source]", "[source.kind]", ["source.kind"]),
@@ -168,17 +194,20 @@ def test_a_file_that_is_no_configuration_is_one_line(
         ("mqtt://broker", "broker", 1883, "mqtt://broker:1883"),
         ("mqtt://10.0.0.1:8883/", "10.0.0.1", 8883, "mqtt://10.0.0.1:8883"),
         ("mqtt://[::1]:1884", "::1", 1884, "mqtt://[::1]:1884"),
+        ("mqtts://broker", "broker", 8883, "mqtts://broker:8883"),
+        ("mqtts://broker:1883", "broker", 1883, "mqtts://broker:1883"),
     ],
 )
 def test_a_broker_s_address_is_read(url: str, host: str, port: int, shown: str) -> None:
     address = broker_address(url)
     assert (address.host, address.port, str(address)) == (host, port, shown)
+    assert address.tls is url.startswith("mqtts:")
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "192.168.1.10", "http://broker", "mqtt://", "mqtt://:1883",
+        "192.168.1.10", "http://broker", "mqttss://broker", "mqtt://", "mqtt://:1883",
         "mqtt://broker:0", "mqtt://broker:65536", "mqtt://broker:port", "mqtt://broker/topic",
         "mqtt://broker?x=1", "mqtt://broker#x", "mqtt://[::1", "mqtt://a..b", "mqtt://two words",
         "mqtt://" + 70 * "a", "mqtt://user:secret@broker", "mqtt://user@broker",

@@ -39,4 +39,4 @@ def frames_of(samples: FloatArray) -> IntArray:
     for factor, shift in zip(reversed(_FACTORS), reversed(_SHIFTS), strict=True):
         value ^= value >> shift
         value = (value * pow(factor, -1, PERIOD)) & _MASK
-    return value
+    return np.asarray(value, np.int64)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edge import inputs
 from edge.capture.settings import LivenessSettings, MicrophoneSource
+from edge.detector import Detector
 from edge.inputs import Input
 from edge.settings import BundleSettings, EventSettings, InputSettings
 from tests.edge.capture.faking import FakeSound, fake
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.capture.sound import Block
-    from edge.detector import Detector, Findings
+    from edge.detector import Findings
     from tests.conftest import Site
 
 __all__ = ["fake"]
@@ -58,7 +60,7 @@ class Watched:
         self.scored_s = self.missing_s = 0.0
         self._last: int | None = None
         self._read = self.input.capture.read
-        self.input.capture.read = self._note  # type: ignore[method-assign]
+        setattr(self.input.capture, "read", self._note)  # noqa: B010  (mypy allows no other way)
 
     def _note(self, *, timeout_s: float) -> Block | None:
         block = self._read(timeout_s=timeout_s)
@@ -153,19 +155,16 @@ def test_a_hundred_faults_in_a_row(fake: FakeSound, site: Site) -> None:
     assert abs(worst) <= GAP_S, [error for error in errors if abs(error[0]) > GAP_S]
 
 
-def slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scoring takes `SLOWNESS` times as long as its sound, at the speed of this test."""
-    from edge import inputs  # noqa: PLC0415
+class Slow(Detector):
+    """Takes `SLOWNESS` times as long as its sound, at the speed of this test."""
 
-    class Slow(inputs.Detector):
-        def push(self: Detector, samples: Any) -> Findings:
-            began = time.monotonic()
-            found = super().push(samples)  # type: ignore[misc]
-            due_s = SLOWNESS * len(samples) / RATE_HZ / SPEED
-            time.sleep(max(0.0, began + due_s - time.monotonic()))
-            return found
-
-    monkeypatch.setattr(inputs, "Detector", Slow)
+    def push(self, samples: Any) -> Findings:
+        """As it is, and late."""
+        began = time.monotonic()
+        found = super().push(samples)
+        due_s = SLOWNESS * len(samples) / RATE_HZ / SPEED
+        time.sleep(max(0.0, began + due_s - time.monotonic()))
+        return found
 
 
 def resident_mib() -> float:
@@ -179,7 +178,7 @@ def test_an_hour_of_a_scoring_loop_that_is_too_slow(
 ) -> None:
     """C01, C02, C05, C08, C09: no crash, flat memory, and what was dropped is said."""
     minutes = float(os.environ.get("EARPATCH_SLOW_MINUTES", "60"))
-    slow_down(monkeypatch)
+    monkeypatch.setattr(inputs, "Detector", Slow)
     fast = FakeSound(tmp_path, clock=lambda: time.monotonic() * SPEED)
     fake.write(Script(speed=SPEED))
     liveness = LivenessSettings(open_within_s=8.0 * SPEED, stalled_after_s=4.0 * SPEED)
@@ -199,7 +198,8 @@ def test_an_hour_of_a_scoring_loop_that_is_too_slow(
         f"{numbers.gaps_s} s (truly missing {watched.missing_s:.2f} s), "
         f"{facts['overflows']} overflows, factor {numbers.real_time_factor * SPEED:.2f}\n"
         f"  resident {early:.1f} MiB in the first third, {late:.1f} MiB in the last, "
-        f"{min(sizes):.1f} to {max(sizes):.1f} MiB"
+        f"{min(sizes):.1f} to {max(sizes):.1f} MiB; every tenth: "
+        f"{', '.join(f'{size:.1f}' for size in sizes[:: max(1, len(sizes) // 10)])}"
     )
     assert facts["openings"] == 1
     assert status.state == "hearing"

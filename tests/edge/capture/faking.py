@@ -11,6 +11,7 @@ import pytest
 from edge.capture.microphone import Microphone
 from edge.capture.settings import LivenessSettings, MicrophoneSource
 from tests import fake_pyaudio
+from tests.edge.capture.fake_root import HEADPHONES, FakeRoot, c_media
 from tests.edge.capture.listening import IMPATIENT, Listening
 from tests.fake_pyaudio.script import VARIABLE, Script, ScriptFile
 
@@ -56,3 +57,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSound:
     monkeypatch.setenv(VARIABLE, str(found.path))
     found.write(Script())
     return found
+
+
+@pytest.fixture
+def cards(fake: FakeSound) -> FakeRoot:
+    """The kernel's view: an output and a microphone, which is card 1."""
+    return FakeRoot(fake.root).boot({0: HEADPHONES, 1: c_media()})

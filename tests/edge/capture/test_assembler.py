@@ -29,10 +29,10 @@ def push(
 
 
 def settled() -> Assembler:
-    """A stream of which 0.4 s have come."""
+    """A stream of which 0.4 s have come, and none of it waits."""
     assembler = Assembler(RATE_HZ)
-    for first in range(0, 400, 50):
-        push(assembler, first, 50)
+    blocks = [block for first in range(0, 400, 50) for block in push(assembler, first, 50)]
+    assert blocks[-1].end_s == pytest.approx(0.4)
     return assembler
 
 
@@ -45,7 +45,7 @@ def test_however_it_is_cut_nothing_is_lost_and_each_sample_has_its_time(sizes: l
         first += size
     samples = [sample for block in blocks for sample in block.samples.tolist()]
     assert samples == list(range(len(samples)))
-    if first - sizes[0] >= SETTLE_S * RATE_HZ:
+    if first >= 2 * (SETTLE_S * RATE_HZ + SIZE + max(sizes)):
         assert first - len(samples) < SIZE
     for block in blocks:
         assert len(block.samples) == SIZE
@@ -72,7 +72,7 @@ def test_an_overflow_cuts_exactly_there(lost_s: float, at_frame: int) -> None:
     assembler = settled()
     blocks = push(assembler, 400, at_frame - 400)
     assembler.overflow(at_frame)
-    for first in range(at_frame, at_frame + 300, 50):
+    for first in range(at_frame, at_frame + 500, 50):
         blocks += push(assembler, first, 50, arrived_s=lost_s + (first + 50) / RATE_HZ)
     (cut,) = [block for block in blocks if block.cut]
     assert cut.samples[0] == at_frame
@@ -80,11 +80,25 @@ def test_an_overflow_cuts_exactly_there(lost_s: float, at_frame: int) -> None:
     assert assembler.lost_s == pytest.approx(lost_s)
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.05, 0.2])
+def test_what_follows_an_overflow_may_come_late(late_s: float) -> None:
+    """C01: how much was lost is known when the computer has caught up, and not before."""
+    assembler = settled()
+    assembler.overflow(400)
+    blocks = push(assembler, 400, 100, arrived_s=0.5 + 0.3 + late_s)
+    for first in range(500, 1_100, 50):
+        blocks += push(assembler, first, 50, arrived_s=0.3 + (first + 50) / RATE_HZ)
+    assert blocks[0].at_s == pytest.approx(0.7)
+    assert assembler.lost_s == pytest.approx(0.3)
+
+
 def test_several_overflows_in_one_piece_are_several_holes() -> None:
     assembler = settled()
     for frame in (410, 450, 480):
         assembler.overflow(frame)
     blocks = push(assembler, 400, 300, arrived_s=1.0)
+    for first in range(700, 1_000, 50):
+        blocks += push(assembler, first, 50, arrived_s=0.3 + (first + 50) / RATE_HZ)
     assert [block.samples[0] for block in blocks if block.cut] == [410, 450, 480]
     assert [len(block.samples) for block in blocks[:4]] == [10, 40, 30, SIZE]
 
@@ -92,7 +106,9 @@ def test_several_overflows_in_one_piece_are_several_holes() -> None:
 def test_an_overflow_before_the_first_frame_is_no_second_hole() -> None:
     assembler = Assembler(RATE_HZ)
     assembler.overflow(0)
-    blocks = push(assembler, 0, 300)
+    blocks = [block for first in range(0, 400, 50) for block in push(assembler, first, 50)]
+    assert [block.cut for block in blocks] == [True, False, False, False]
+    del blocks[3:]
     assert [block.cut for block in blocks] == [True, False, False]
 
 

@@ -1,7 +1,7 @@
 """An input is heard, or it isn't: what is fit to be scored, and which state is told.
 
 Section E of the field cases is here: E01, E02, E03 (silence from a device that opens fine), E09
-(wrong parameters that give silence), with what a real sound server does in `test_virtual_microphone`.
+(wrong parameters that give silence); what a real sound server does in `test_virtual_microphone`.
 E07 and E08 are met by the unit, which uses no session's sound server; E10 and E12 by the watchdog.
 """
 

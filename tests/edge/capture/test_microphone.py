@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,8 +22,8 @@ import pytest
 
 from edge.capture.microphone import Microphone
 from edge.capture.settings import MicrophoneSource
-from tests.edge.capture.fake_root import HDMI_0, HEADPHONES, FakeRoot, audiomoth, c_media
-from tests.edge.capture.faking import FakeSound, fake
+from edge.errors import RecordingError
+from tests.edge.capture.faking import FakeSound, cards, fake
 from tests.edge.capture.listening import IMPATIENT, Listening
 from tests.edge.delivery.test_listen import wait_until
 from tests.fake_pyaudio.script import HEADPHONES as OUTPUT
@@ -33,14 +32,11 @@ from tests.fake_pyaudio.script import MICROPHONE, Device
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["fake"]
+    from tests.edge.capture.fake_root import FakeRoot
 
-INVALID_RATE, INVALID_CHANNELS, UNAVAILABLE = -9997, -9998, -9985
+__all__ = ["cards", "fake"]
 
-
-def of_card(index: int, name: str = "USB PnP Sound Device", **more: object) -> Device:
-    """As PortAudio lists the card that has this number now."""
-    return Device(f"{name}: Audio (hw:{index},0)", **more)  # type: ignore[arg-type]
+UNAVAILABLE = -9985
 
 
 @pytest.mark.parametrize(
@@ -148,96 +144,6 @@ def test_portaudio_s_own_words_are_kept(fake: FakeSound) -> None:
 
 
 @pytest.fixture
-def cards(fake: FakeSound) -> FakeRoot:
-    """The kernel's view: an output and a microphone, which is card 1."""
-    return FakeRoot(fake.root).boot({0: HEADPHONES, 1: c_media()})
-
-
-@pytest.mark.parametrize("listed", [True, False])
-def test_a_busy_microphone_is_told_with_its_holder_and_opened_when_it_is_free(
-    fake: FakeSound, cards: FakeRoot, *, listed: bool
-) -> None:
-    """A12, A13, A17, D14: busy, or invisible to PortAudio since a stopped process holds it."""
-    with subprocess.Popen(["sleep", "600"]) as other:
-        other.send_signal(signal.SIGSTOP)
-        (fake.root / f"proc/{other.pid}").symlink_to(f"/proc/{other.pid}")
-        cards.hold(1, other.pid)
-        if listed:
-            fake.change(open_error=(UNAVAILABLE, "Device unavailable"))
-        else:
-            fake.change(devices=(OUTPUT,))
-        with fake.listening() as listening:
-            listening.until_reason(f"held by sleep (process {other.pid}, stopped")
-            assert listening.status.state == "recovering"
-            other.kill()
-            cards.boot({0: HEADPHONES, 1: c_media()})
-            fake.change(open_error=None, devices=(OUTPUT, MICROPHONE))
-            listening.until_state("hearing")
-
-
-def test_a_busy_microphone_that_the_kernel_says_is_free_is_still_tried_again(
-    fake: FakeSound, cards: FakeRoot
-) -> None:
-    """A09, A12: PortAudio's view differs from the kernel's; nobody is accused."""
-    assert cards.path == fake.root
-    fake.change(open_error=(INVALID_CHANNELS, "Invalid number of channels"))
-    with fake.listening("port:1-1.2") as listening:
-        listening.until_reason("-9998")
-        assert "held by" not in listening.status.reason
-        fake.change(open_error=None)
-        listening.until_state("hearing")
-
-
-@pytest.mark.parametrize("device", ["port:1-1.2", "usb:0d8c:0014", "card:Device", "USB PnP", ""])
-def test_the_same_microphone_is_found_under_another_number(
-    fake: FakeSound, cards: FakeRoot, device: str
-) -> None:
-    """B01, B03, B04, B05, B08, B11: it is looked up at every opening, by what doesn't change."""
-    with fake.listening(device) as listening:
-        listening.until_state("hearing")
-        first = listening.capture.source.facts
-        cards.boot({0: HEADPHONES})
-        fake.change(devices=(OUTPUT,), sound="stopped")
-        listening.until_state("absent")
-        cards.boot({0: HDMI_0, 2: c_media(), 1: HEADPHONES})
-        other = of_card(1, "bcm2835 Headphones", channels=0)
-        fake.change(devices=(other, of_card(2)), sound="good")
-        listening.until_state("hearing")
-        second = listening.capture.source.facts
-    assert (first["device"], second["device"]) == (of_card(1).name, of_card(2).name)
-    assert first["identity"] == second["identity"] == "port:0000:01:00.0-1.2"
-
-
-def test_another_microphone_on_the_old_number_is_not_taken(
-    fake: FakeSound, cards: FakeRoot
-) -> None:
-    """B08, B09: after a reboot card 1 is somebody else's."""
-    cards.boot({0: HEADPHONES, 1: audiomoth("1-1.4")})
-    fake.change(devices=(OUTPUT, of_card(1, "384kHz AudioMoth USB Microphone")))
-    with fake.listening("port:1-1.2") as listening:
-        listening.until_state("absent")
-        assert "384kHz AudioMoth USB Microphone" in listening.status.reason
-        listening.spend(1.0)
-    assert listening.blocks == []
-    assert fake.logged("opening") == []
-
-
-def test_a_microphone_that_comes_late_is_waited_for_and_its_absence_is_told(
-    fake: FakeSound, cards: FakeRoot
-) -> None:
-    """B02: not there yet when the node starts at boot; never silently idle."""
-    cards.boot({0: HEADPHONES})
-    fake.change(devices=(OUTPUT,))
-    with fake.listening("usb:0d8c:0014") as listening:
-        listening.until_state("absent")
-        listening.spend(1.0)
-        assert listening.status.state == "absent"
-        cards.boot({0: HEADPHONES, 1: c_media()})
-        fake.change(devices=(OUTPUT, MICROPHONE))
-        listening.until_state("hearing")
-
-
-@pytest.fixture
 def arecord(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Puts a program of that name first on the PATH; returns where it notes its arguments."""
     folder = tmp_path / "bin"
@@ -313,3 +219,20 @@ def test_each_child_is_gone_before_the_next_begins(fake: FakeSound) -> None:
         began = time.monotonic()
     assert time.monotonic() - began < 5.0
     assert not alive(second)
+
+
+def test_a_capture_that_fails_leaves_no_child_behind(
+    fake: FakeSound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One input may fail while the others go on; then its microphone must be free again."""
+    with fake.listening() as listening:
+        listening.hear(0.2)
+        child = int(fake.logged("opening")[0]["pid"])
+
+        def fail(_block: object) -> None:
+            raise ValueError("a mistake of ours")
+
+        monkeypatch.setattr(listening.capture._watch, "hear", fail)
+        wait_until(lambda: not alive(child))
+        with pytest.raises(RecordingError, match="a mistake of ours"):
+            listening.until(lambda: listening.capture.ended)

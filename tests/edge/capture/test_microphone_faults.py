@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from edge.capture.settings import LivenessSettings
 from edge.quiet import Thinned
 from tests.edge.capture.faking import FakeSound, fake
-from tests.edge.capture.listening import GAP_S, Listening, misplaced_s, sound_of, spliced
+from tests.edge.capture.listening import BUSY_S, Listening, misplaced_s, sound_of, spliced
 from tests.fake_pyaudio.script import HEADPHONES, MICROPHONE
 from tests.fake_pyaudio.timecode import PERIOD, frames_of
 
@@ -41,19 +42,16 @@ def missing_s(stretches: list[list[Block]]) -> list[float]:
 
 def said_s(stretches: list[list[Block]]) -> list[float]:
     """The same holes, by the times of the blocks."""
-    return [
-        after[0].at_s - before[-1].end_s
-        for before, after in zip(stretches, stretches[1:], strict=False)
-    ]
+    return [after[0].at_s - before[-1].end_s for before, after in pairwise(stretches)]
 
 
 def check_places(listening: Listening) -> None:
     """Nothing is out of place or spliced, and each hole is as long as it is said to be."""
     stretches = listening.stretches()
-    assert np.abs(misplaced_s(listening.blocks)).max() <= GAP_S
+    assert np.abs(misplaced_s(listening.blocks)).max() <= BUSY_S
     for stretch in stretches:
         assert set(spliced(stretch)) <= {0}
-    assert said_s(stretches) == pytest.approx(missing_s(stretches), abs=GAP_S)
+    assert said_s(stretches) == pytest.approx(missing_s(stretches), abs=BUSY_S)
 
 
 @pytest.mark.parametrize(
@@ -164,9 +162,9 @@ def test_a_loss_that_nobody_told_of_is_found(fake: FakeSound) -> None:
         listening.hear(SEARCH_S + 1.0)
     assert listening.capture.source.facts["overflows"] == 0
     (lost_s,) = said_s(listening.stretches())
-    assert lost_s == pytest.approx(1.5, abs=GAP_S)
+    assert lost_s == pytest.approx(1.5, abs=BUSY_S)
     misplaced = misplaced_s(listening.blocks[-5:] + listening.blocks[:20])
-    assert np.ptp(misplaced) <= GAP_S
+    assert np.ptp(misplaced) <= BUSY_S
 
 
 def test_overload_that_lasts_is_told(fake: FakeSound) -> None:

@@ -110,12 +110,25 @@ def test_nothing_is_allocated_before_there_is_sound() -> None:
     assert recent.bytes == 48_000 * 40 * 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=50))
 def test_16_bit_sound_comes_out_bit_for_bit(values: list[int]) -> None:
     recent = RecentSound(100.0)
     recent.write(Block(np.asarray(values, np.float32) / 32_768, 8, 0.0))
     (piece,) = recent.cut_out(0.0, 100.0)
     assert piece.samples.tolist() == values
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 90), st.integers(1, 90), st.sampled_from([44_100, 48_000]))
+def test_round_times_give_exactly_their_samples(start: int, length: int, rate_hz: int) -> None:
+    """A tenth of a second is no binary fraction; no sample may be won or lost by that."""
+    recent = RecentSound(20.0)
+    for i in range(180):
+        recent.write(Block(np.zeros(rate_hz // 10, np.float32), rate_hz, i / 10))
+    (piece,) = recent.cut_out(start / 10, (start + length) / 10)
+    assert len(piece.samples) == length * rate_hz // 10
+    assert piece.at_s == pytest.approx(start / 10)
 
 
 @pytest.mark.filterwarnings("error")

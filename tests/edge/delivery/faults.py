@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from tests.edge.delivery.test_listen import DEADLINE_S
 
 
 class Proxy:
-    """A TCP hop to the broker: it counts connections, holds either direction, and cuts."""
+    """A TCP hop to the broker: it counts, holds or delays either direction, and cuts."""
 
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.connections = 0
+        self.sent_bytes = 0  # towards the broker
+        self.latency_s = 0.0
         self.sending, self.answering = threading.Event(), threading.Event()
         self.sending.set()
         self.answering.set()
@@ -44,16 +47,26 @@ class Proxy:
             while True:
                 node, _ = self._listener.accept()
                 self.connections += 1
-                broker = socket.create_connection(("127.0.0.1", self._broker_port))
-                self._open += [node, broker]
-                for ends in ((node, broker, self.sending), (broker, node, self.answering)):
-                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+                self._join(node)
+
+    def _join(self, node: socket.socket) -> None:
+        try:
+            broker = socket.create_connection(("127.0.0.1", self._broker_port))
+        except OSError:
+            node.close()
+            return
+        self._open += [node, broker]
+        for ends in ((node, broker, self.sending), (broker, node, self.answering)):
+            threading.Thread(target=self._carry, args=ends, daemon=True).start()
 
     def _carry(self, source: socket.socket, sink: socket.socket, may: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
                 may.wait(DEADLINE_S)
+                time.sleep(self.latency_s)
                 sink.sendall(data)
+                if may is self.sending:
+                    self.sent_bytes += len(data)
         for side in (source, sink):
             with suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)

@@ -29,13 +29,6 @@ FAST = BackoffLimits(first_s=0.05, last_s=0.2, considerate_s=0.3)
 EVENTS, AVAILABILITY = "site/pump-3/event", "site/pump-3/availability"
 
 
-@pytest.fixture
-def proxy(broker: Broker) -> Iterator[Proxy]:
-    hop = Proxy(broker.port)
-    yield hop
-    hop.close()
-
-
 @contextmanager
 def publishing(
     folder: Path, port: int, waiting: int = 0, **changes: Any
