@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge.capture.sound import Block, Outage
 
 COMMAND = [sys.executable, "-m", "convert.main", "run", "--config"]
-FIRST_SCORE_S = 3.2  # of sound that plays at real speed
+FIRST_SCORE_S = 0.85  # of sound that plays at real speed
 SILENT_S = 4.0  # without a sign of life, which otherwise comes every second
 HEARD_S = 120.0
 RECORDING = 'kind = "file"\npath = "{path}"\nrealtime = true'

@@ -72,7 +72,7 @@ def test_a_node_is_ready_when_sound_was_scored(machine: Machine) -> None:
     configure(machine, RECORDING)
     took_s = start(machine)
     assert "main hearing" in machine.show(UNIT, "StatusText")
-    assert took_s > 3.0, "a score needs 3.4 s of sound"
+    assert took_s > 0.85, "a window is nearly a second long"
     print(f"ready with sound after {took_s:.1f} s")
 
 
