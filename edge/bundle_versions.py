@@ -108,5 +108,5 @@ def _state(name: str, history: History, current: str | None) -> State:
     if name in history.failed:
         return "failed"
     if current is None or name == current:
-        return "on trial" if history.on_trial(current) else "current"
+        return "on trial" if name in history.trials else "current"
     return "previous" if [name] == history.before(current)[:1] else "kept"

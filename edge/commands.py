@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import edge.doctor.commands
+import edge.status.commands
 from edge import bundle_commands
 from edge.errors import EarpatchError, RecordingError
 
@@ -63,6 +65,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listen.add_argument("--count", type=int, metavar="N", help="stop after N events")
     listen.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
     listen.set_defaults(handler=_listen)
+
+    edge.doctor.commands.add_commands(commands)
+    edge.status.commands.add_commands(commands)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -22,9 +22,8 @@ replace = msgspec.structs.replace
 
 
 class OnTrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A version that has to pass its self-test yet."""
+    """What is known of a version that has to pass its self-test yet."""
 
-    version: str
     since_utc: str
     starts: int = 0  # of the node with it
     tests: int = 0  # that it did not pass
@@ -35,17 +34,13 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     format: Literal["earpatch-history-1"] = "earpatch-history-1"
     order: list[str] = []  # as they became current; what was gone back from is no longer in it
-    trial: OnTrial | None = None
+    trials: dict[str, OnTrial] = {}
     passed: list[str] = []
     failed: dict[str, str] = {}  # and why
 
     def encoded(self) -> bytes:
         """As it is kept."""
         return msgspec.json.encode(self) + b"\n"
-
-    def on_trial(self, current: str | None) -> OnTrial | None:
-        """The trial of the version that is current."""
-        return self.trial if self.trial is not None and self.trial.version == current else None
 
     def before(self, current: str | None) -> list[str]:
         """The versions before the current one that did not fail, latest first."""
@@ -67,32 +62,38 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """
         known = self.order[: self._place(current) + 1] if current in self.order else []
         order = [*(known or ([current] if current else [])), name]
+        trials = {each: trial for each, trial in self.trials.items() if each in there}
         return History(
             order=[each for each in order if each in there][-MOST_REMEMBERED:],
-            trial=OnTrial(name, since_utc) if since_utc else None,
+            trials={**trials, **({name: OnTrial(since_utc)} if since_utc else {})},
             passed=[each for each in self.passed if each in there],
             failed={each: why for each, why in self.failed.items() if each in there},
         )
 
-    def with_start(self) -> History:
-        """One more start of the node with the version on trial."""
-        if self.trial is None:
-            return self
-        return replace(self, trial=replace(self.trial, starts=self.trial.starts + 1))
+    def with_start(self, name: str) -> History:
+        """One more start of the node with a version on trial."""
+        trial = self.trials[name]
+        return self._with_trial(name, replace(trial, starts=trial.starts + 1))
 
-    def with_missed_test(self) -> History:
-        """One more self-test that the version on trial did not pass."""
-        if self.trial is None:
-            return self
-        return replace(self, trial=replace(self.trial, tests=self.trial.tests + 1))
+    def with_missed_test(self, name: str) -> History:
+        """One more self-test that a version on trial did not pass."""
+        trial = self.trials[name]
+        return self._with_trial(name, replace(trial, tests=trial.tests + 1))
 
     def with_pass(self, name: str) -> History:
         """A version has passed its self-test."""
-        return replace(self, trial=None, passed=[*self.passed, name])
+        return replace(self, trials=self._other_trials(name), passed=[*self.passed, name])
 
     def with_failure(self, name: str, reason: str) -> History:
         """A version has failed, and is not to be used again."""
-        return replace(self, trial=None, failed={**self.failed, name: reason})
+        failed = {**self.failed, name: reason}
+        return replace(self, trials=self._other_trials(name), failed=failed)
+
+    def _with_trial(self, name: str, trial: OnTrial) -> History:
+        return replace(self, trials={**self.trials, name: trial})
+
+    def _other_trials(self, name: str) -> dict[str, OnTrial]:
+        return {each: trial for each, trial in self.trials.items() if each != name}
 
     def _place(self, name: str | None) -> int:
         """The last place of a version in the order."""

@@ -115,6 +115,11 @@ class Input:
         )
 
     @property
+    def stretch(self) -> Stretch | None:
+        """The sound without a hole that is being scored now."""
+        return self._stretch
+
+    @property
     def ended(self) -> bool:
         """Whether the sound is over and all of it was scored.
 

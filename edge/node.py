@@ -28,6 +28,7 @@ from edge.reload import Reload, prepare, renewed
 from edge.remote import Remote
 from edge.signals import answered
 from edge.sparkplug.link import SparkplugLink
+from edge.status.glance import Glance
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Node:
             settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
             names,
         )  # fmt: skip
+        self._glance = Glance(folder, self._self, self._publisher)
         self._watchdog = watchdog or Watchdog()
         self._anomalies = 0
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
@@ -117,14 +119,16 @@ class Node:
         reload = reload or Reload(None, self._watchdog)
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._glance.start()
             self._sparkplug.start()
             try:
-                renewed = self._listen(stop, reload)
-                if not renewed:
+                following = self._listen(stop, reload)
+                if not following:
                     self._self.tell_changes()
                     self._watchdog.stopping()  # from here on TimeoutStopSec counts
                     self._drain(stop)
             finally:
+                self._glance.close()
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
                 self._sparkplug.stop()
@@ -154,6 +158,7 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+            self._glance.hear(each)
         elif each.status.state not in {"starting", "hearing"}:
             self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
@@ -168,6 +173,7 @@ class Node:
         self._errands.work()
         self._desk.tick()
         self._self.tell_changes()
+        self._glance.work()
         if (loss := self._outbox.take_loss()) is not None:
             self._keep(self._reporter.loss(loss))
         if self._uncorrected and self._clock.synced:
@@ -210,6 +216,7 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._glance.event(event)
         self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 

@@ -21,10 +21,10 @@ from edge.bundle_versions import switch_back
 from edge.durable import locked
 from edge.errors import BundleError, RuntimeUnavailableError
 from edge.golden import check, refuse_if_different
-from edge.history import read_history
+from edge.history import History, read_history
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edge.bundle import Bundle
@@ -39,20 +39,24 @@ MOST_VERSIONS = 20  # that fail one after another
 
 
 class Trial:
-    """Of the current version of the bundle at `path`."""
+    """Of the version of the bundle at `path` that is current when this is made.
+
+    Where another one has become current since, by hand or by another process, nothing is done.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.version = current_name(path)
 
     @property
     def state(self) -> TrialState:
         """As it is on disk."""
-        history, current = read_history(self.path), current_name(self.path)
-        if current in history.failed:
+        history = read_history(self.path)
+        if self.version in history.failed:
             return "failed"
-        if history.on_trial(current):
+        if self.version in history.trials:
             return "on trial"
-        return "passed" if current in history.passed else "none"
+        return "passed" if self.version in history.passed else "none"
 
     def begin(self) -> str | None:
         """The node starts: counts it. Returns what was done, where the trial is over by that.
@@ -61,13 +65,9 @@ class Trial:
             BundleError: no version is left, or the bundle can't be written.
         """
         if self.state == "failed":  # a power cut came before the roll-back
-            return self.fail(read_history(self.path).failed[current_name(self.path) or ""])
-        if self.state != "on trial":
-            return None
-        with _writing(self.path):
-            history = read_history(self.path).with_start()
-            write_history(self.path, history)
-        if history.trial and history.trial.starts > MOST_STARTS:
+            return self.fail(read_history(self.path).failed[self.version or ""])
+        history = self._change(History.with_start)
+        if history and history.trials[self.version or ""].starts > MOST_STARTS:
             return self.fail(f"started {MOST_STARTS} times without passing its self-test")
         return None
 
@@ -77,29 +77,28 @@ class Trial:
         Raises:
             BundleError: no version is left, or the bundle can't be written.
         """
-        name = current_name(self.path) or ""
-        if self.state != "on trial":
-            return None
+        what = f"{self.path}: {self.version}"
         if report.passed:
-            with _writing(self.path):
-                write_history(self.path, read_history(self.path).with_pass(name))
-            return f"{self.path}: {name} passed its self-test and stays: {report.line}"
-        with _writing(self.path):
-            history = read_history(self.path).with_missed_test()
-            write_history(self.path, history)
-        tests = history.trial.tests if history.trial else MOST_TESTS
+            passed = self._change(History.with_pass)
+            return f"{what} passed its self-test and stays: {report.line}" if passed else None
+        history = self._change(History.with_missed_test)
+        if not history:
+            return None
+        tests = history.trials[self.version or ""].tests
         if tests >= MOST_TESTS or not report.golden.is_valid:
             return self.fail(report.line)
-        return f"{self.path}: {name} missed self-test {tests} of {MOST_TESTS}: {report.line}"
+        return f"{what} missed self-test {tests} of {MOST_TESTS}: {report.line}"
 
     def fail(self, reason: str) -> str:
-        """Leave the current version for the one before it; returns what was done.
+        """Leave this version for the one before it; returns what was done.
 
         Raises:
             BundleError: no version is left, or the bundle can't be written.
         """
+        name = self.version or ""
         with _writing(self.path):
-            name = current_name(self.path) or ""
+            if current_name(self.path) != self.version:
+                return f"{self.path}: {name} is not the current version any more"
             history = read_history(self.path).with_failure(name, reason)
             write_history(self.path, history)
             try:
@@ -108,12 +107,25 @@ class Trial:
                 raise BundleError(f"{self.path}: {name} failed: {reason}. {error}") from None
         return f"{self.path}: {name} failed: {reason}. Rolled back to {back}"
 
+    def _change(self, change: Callable[[History, str], History]) -> History | None:
+        """Write what a version on trial has come to; None where this one is not on trial."""
+        if self.state != "on trial":  # nothing is written where nothing changes
+            return None
+        with _writing(self.path):
+            history, name = read_history(self.path), self.version or ""
+            if current_name(self.path) != name or name not in history.trials:
+                return None
+            changed = change(history, name)
+            write_history(self.path, changed)
+            return changed
+
 
 @dataclass(frozen=True)
 class Started:
     """A bundle to begin with."""
 
     bundle: Bundle
+    version: str | None  # none where the bundle is a folder of plain files
     golden: GoldenReport
     on_trial: bool  # whether a self-test is to be made
     notes: list[str]  # for the log: versions that failed, and golden windows that differ
@@ -126,8 +138,9 @@ def start(path: Path, *, runtime: RuntimeName = "auto") -> Started:
         BundleError: no version can be used.
         RuntimeUnavailableError: no TFLite runtime works here.
     """
-    trial, notes = Trial(path), list[str]()
+    notes: list[str] = []
     for _ in range(MOST_VERSIONS):
+        trial = Trial(path)
         if note := trial.begin():
             notes.append(note)
             continue
@@ -142,8 +155,13 @@ def start(path: Path, *, runtime: RuntimeName = "auto") -> Started:
             continue
         if golden.verdict != "equal":
             notes.append(golden.line)
-        return Started(bundle, golden, trial.state == "on trial", notes)
+        return Started(bundle, trial.version, golden, trial.state == "on trial", notes)
     raise BundleError(f"{path}: {MOST_VERSIONS} versions failed, one after another")
+
+
+def is_replaced(path: Path, started: Started) -> bool:
+    """Whether another version is current by now: installed, calibrated or rolled back to."""
+    return current_name(path) != started.version
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ ACKNOWLEDGE, SHELVE = "Command/Acknowledge", "Command/Shelve"
 UNSHELVE, RECALIBRATE = "Command/Unshelve", "Command/Recalibrate"
 ANSWER = "Command/Answer"
 JITTER_MS = 1_500.0  # times that are computed anew each turn differ by so much
+DROPPED = Deadband(absolute=1.0, share=0.5)  # else telling it would push out what it counts
 QUIETEST_DBFS = -120.0
 LONGEST_SHELF_S = 7 * 86_400.0
 
@@ -47,7 +48,7 @@ def node_definitions() -> list[Definition]:
             documentation="what keeps events from being kept; null: nothing",
         ),
         Definition(
-            name="Delivery/History dropped", datatype=_I,
+            name="Delivery/History dropped", datatype=_I, deadband=DROPPED,
             documentation="Sparkplug values that waited too long",
         ),
     ]  # fmt: skip

@@ -76,7 +76,7 @@ def fits(datatype: DataType, value: Value) -> bool:
     if (largest := _LARGEST.get(datatype)) is not None:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return is_number and -largest <= float(value) <= largest  # neither NaN nor infinity
-    return isinstance(value, str)
+    return isinstance(value, str) and not any("\ud800" <= letter < "\ue000" for letter in value)
 
 
 def to_wire(datatype: DataType, value: bool | float | str) -> bool | int | float | str:

@@ -6,6 +6,7 @@ snapshots and events, and takes from it what hosts ask for; it never waits for t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -46,6 +47,7 @@ log = logging.getLogger(__name__)
 
 LOOP_S = 0.1  # how long a change may wait for the network's turn
 STOP_TIMEOUT_S = 5.0
+AFTER_FAULT_S = 1.0
 MOST_ASKED = 100
 RESEND_KEEPALIVES = 2.5  # how long a dead link can look alive
 BD_SEQ_FILE = "sparkplug-bdseq"
@@ -139,40 +141,43 @@ class SparkplugNode:
 
     def _run(self) -> None:
         for server in cycle(self._servers):
-            began_s = time.monotonic()
-            session = self._open(server)
-            if session is not None:
-                self._serve_safely(session)
-            lasted_s = time.monotonic() - began_s if session else 0.0
-            considerate = self.trouble is not None and self.trouble.considerate
-            self._wait(self._backoff.after(lasted_s, considerate=considerate))
+            try:
+                self._round(server)
+            except Exception as error:
+                # A fault of ours ends the session, not the thread.
+                if self._complaints.warn(repr(error), f"Sparkplug session ended by {error!r}"):
+                    log.exception("Sparkplug")
+                self.state.lost()
+                self._stop.wait(AFTER_FAULT_S)
             if self._stop.is_set():
                 return
 
-    def _open(self, server: MqttSettings) -> Session | None:
-        """A session with its subscriptions granted; None if there is none to be had."""
+    def _round(self, server: MqttSettings) -> None:
+        """One session, if there is one to be had, and the wait after it."""
         will = self._outgoing(self.state.connecting(self._bd_seq.reserve()))
-        client_id, protocol = f"earpatch-spb-{self._names.edge_node}", self._settings.protocol
-        session = Session(server, client_id, protocol, will, self._stop)
-        granted = False
-        if session.connect():
-            self._bd_seq.used()
-            granted = session.subscribe(self._names.subscriptions())
-        if not granted:
-            self._close(session)
-            return None
-        self.trouble = None
-        self._complaints.say(logging.INFO, "", f"Sparkplug edge node at {server.address}")
-        return session
+        client_id = f"earpatch-spb-{self._names.edge_node}"
+        session = Session(server, client_id, self._settings.protocol, will, self._stop)
+        began_s, lasted_s = time.monotonic(), 0.0
+        with contextlib.closing(session):
+            if self._open(session):
+                self.trouble = None
+                self._complaints.say(logging.INFO, "", f"Sparkplug edge node at {server.address}")
+                self._serve(session)
+                lasted_s = time.monotonic() - began_s
+        self.state.lost()
+        self.trouble = session.trouble
+        considerate = self.trouble is not None and self.trouble.considerate
+        if self.trouble is not None and not self._stop.is_set():
+            text = f"Sparkplug: {self.trouble.text}; values are kept and told later"
+            self._complaints.warn(self.trouble.text, text)
+        self._wait(self._backoff.after(lasted_s, considerate=considerate))
 
-    def _serve_safely(self, session: Session) -> None:
-        """A fault of ours ends the session, not the thread."""
-        try:
-            self._serve(session)
-        except Exception as error:
-            if self._complaints.warn(repr(error), f"Sparkplug session ended by {error!r}"):
-                log.exception("Sparkplug")
-            self._close(session)
+    def _open(self, session: Session) -> bool:
+        """Whether the broker takes it, and grants the subscriptions."""
+        if not session.connect():
+            return False
+        self._bd_seq.used()
+        return session.subscribe(self._names.subscriptions())
 
     def _serve(self, session: Session) -> None:
         deadline_s = time.monotonic() + self._settings.host_wait_s
@@ -191,7 +196,6 @@ class SparkplugNode:
             self.state.leave()
             session.say_goodbye([self._outgoing(each) for each in self.state.take_messages()])
             session.trouble = None  # it was wanted
-        self._close(session)
 
     def _is_over(self, host_deadline_s: float) -> bool:
         """Whether the session has to end: we stop, or the primary host isn't there."""
@@ -200,14 +204,6 @@ class SparkplugNode:
         others = len(self._servers) > 1 and self.state.phase is Phase.WAITING
         waited = time.monotonic() > host_deadline_s
         return others and (waited or self.state.host.online is False)
-
-    def _close(self, session: Session) -> None:
-        session.close()
-        self.state.lost()
-        self.trouble = session.trouble
-        if session.trouble is not None and not self._stop.is_set():
-            text = f"Sparkplug: {session.trouble.text}; values are kept and told later"
-            self._complaints.warn(session.trouble.text, text)
 
     def _send(self, session: Session) -> None:
         for message in self.state.take_messages():

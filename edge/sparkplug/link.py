@@ -62,6 +62,7 @@ class SparkplugLink:
     def start(self) -> None:
         """Begin to connect."""
         if self._node is not None:
+            self._node.update(self._snapshot())
             self._node.start()
 
     def stop(self) -> None:

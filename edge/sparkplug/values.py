@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from edge.sparkplug.metrics import Deadband, Definition, Reading
+from edge.sparkplug.datatypes import fits
+from edge.sparkplug.metrics import Deadband, Definition, Quality, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,7 +54,7 @@ class Values:
         """
         changes = []
         for name, reading in readings.items():
-            change = Change(at_s, self.definitions[name], reading)
+            change = _change(at_s, self.definitions[name], reading)
             self._known[name] = change
             if self._is_worth(change):
                 self._told[name] = change
@@ -62,7 +63,7 @@ class Values:
 
     def happened(self, readings: Mapping[str, Reading], at_s: float) -> list[Change]:
         """Values of something that happened: told whether or not they differ."""
-        changes = [Change(at_s, self.definitions[name], r) for name, r in readings.items()]
+        changes = [_change(at_s, self.definitions[name], r) for name, r in readings.items()]
         for change in changes:
             self._known[change.definition.name] = self._told[change.definition.name] = change
         return changes
@@ -92,6 +93,13 @@ class Values:
             return False
         crossed = deadband.limit is not None and (was < deadband.limit) != (is_now < deadband.limit)
         return crossed or now.at_s - told.at_s >= self._every_s
+
+
+def _change(at_s: float, definition: Definition, reading: Reading) -> Change:
+    """What can't be told as the metric's type is told as nothing, rather than end the session."""
+    if not fits(definition.datatype, reading.value):
+        reading = Reading(None, Quality.BAD)
+    return Change(at_s, definition, reading)
 
 
 def _number(value: object) -> float | None:

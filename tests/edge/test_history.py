@@ -42,7 +42,7 @@ def test_a_new_version_comes_after_the_one_that_was_current(
     assert followed.order[-1] == "new"
     if current is not None and current not in history.failed:
         assert followed.before("new")[0] == current
-    assert followed.on_trial("new") is None
+    assert "new" not in followed.trials
 
 
 @given(history=histories(), current=st.none() | NAMES)
@@ -55,7 +55,7 @@ def test_what_was_written_before_a_switch_that_never_came_changes_nothing(
         assert followed.before(current) == history.before(current)
     else:
         assert followed.before(current) == []
-    assert followed.on_trial(current) is None
+    assert followed.trials.get(str(current)) == history.trials.get(str(current))
     assert followed.failed == history.failed
 
 
@@ -65,7 +65,7 @@ def test_a_version_that_failed_is_never_gone_back_to(history: History, current: 
         assert name not in history.failed
     failed = history.with_failure(current, "it was deaf")
     assert current not in failed.before("e")
-    assert failed.on_trial(current) is None
+    assert current not in failed.trials
 
 
 @given(history=histories(), current=NAMES)
@@ -83,10 +83,18 @@ def test_the_order_after_going_back_and_installing_again_leaves_out_what_was_lef
 
 def test_starts_and_missed_tests_of_a_trial_are_counted() -> None:
     history = History().followed_by("new", None, {"new"}, "2026-11-25T10:00:00+00:00")
-    trial = history.with_start().with_start().with_missed_test().trial
-    assert trial is not None
+    trial = history.with_start("new").with_start("new").with_missed_test("new").trials["new"]
     assert (trial.starts, trial.tests) == (2, 1)
-    assert history.with_pass("new").on_trial("new") is None
+    assert history.with_pass("new").trials == {}
+
+
+def test_a_trial_goes_on_where_the_next_version_is_left() -> None:
+    """Two installed one after the other: the first one was never judged."""
+    since = "2026-11-25T10:00:00+00:00"
+    one = History(order=["a"]).followed_by("b", "a", {"a", "b"}, since).with_start("b")
+    two = one.followed_by("c", "b", {"a", "b", "c"}, since).with_failure("c", "deaf")
+    assert two.before("c") == ["b", "a"]
+    assert two.trials["b"].starts == 1
 
 
 @settings(max_examples=300)

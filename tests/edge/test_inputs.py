@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -246,7 +247,7 @@ def test_a_calibration_made_with_another_microphone_is_stale(
 
 
 def replaced(bundle: Bundle, manifest: Any) -> Bundle:
-    return type(bundle)(manifest, bundle.backbone, bundle.bank, bundle.model)
+    return dataclasses.replace(bundle, manifest=manifest)
 
 
 def slow_steps(each: Input, blocks: Sequence[Block]) -> float:

@@ -46,14 +46,14 @@ def test_a_good_bundle_finds_both_faults_in_sound_that_is_normal(
     assert report.line.startswith("golden windows equal, added faults found with scores hiss ")
 
 
-@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 24_000])
-def test_the_faults_are_put_where_sound_at_a_lower_rate_has_them(
-    site: Site, sound: NDArray[np.float32], rate_hz: int
+def test_sound_at_a_rate_at_which_the_bundle_alarms_all_the_time_fails(
+    site: Site, sound: NDArray[np.float32]
 ) -> None:
-    """A replaced microphone may be slower than the one that calibrated: tested where it hears."""
-    slower = signal.resample_poly(sound, 1, RATE_HZ // rate_hz).astype(np.float32)
-    report = self_test(site.open(), slower, rate_hz)
-    assert all(score is not None for score in report.scores.values())
+    """A microphone that is slower than the one that calibrated: its highest rows are silent."""
+    slower = signal.resample_poly(sound, 1, 2).astype(np.float32)
+    report = self_test(site.open(), slower, RATE_HZ // 2)
+    assert not report.passed
+    assert "of the sound as it came are an alarm" in report.line
 
 
 def test_a_bundle_that_finds_nothing_fails(site: Site, sound: NDArray[np.float32]) -> None:

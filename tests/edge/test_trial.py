@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +27,7 @@ from edge.golden import GoldenReport, Shift
 from edge.golden_file import encode_golden
 from edge.runtime import RuntimeInfo
 from edge.self_test import SelfTestReport
-from edge.trial import MOST_STARTS, MOST_TESTS, Trial, start
+from edge.trial import MOST_STARTS, MOST_TESTS, Trial, is_replaced, start
 from tests.edge.made import Files, files_of, moved, tiny, with_manifest
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ def test_a_node_starts_with_a_version_on_trial_and_is_told_so(site: Site, path: 
     assert started.bundle.manifest.created_by == "v2"
 
 
+def test_a_node_can_see_that_another_version_is_current_by_now(site: Site, path: Path) -> None:
+    started = start(path)
+    assert not is_replaced(path, started)
+    installed(path, "v2", files_of(site, "v2"))
+    assert is_replaced(path, started)
+    roll_back(path)
+    assert not is_replaced(path, started)
+
+
 def test_a_node_leaves_a_version_that_can_not_be_opened(site: Site, path: Path) -> None:
     """No runtime loads it; the digests are right."""
     installed(path, "v2", tiny(site, "v2"))
@@ -166,6 +176,17 @@ def test_golden_windows_that_differ_within_the_tolerance_are_told(
     write_version(tmp_path / "bundle", "v1", files)
     (note,) = start(tmp_path / "bundle").notes
     assert note.startswith("golden windows: within one step: 99.")
+
+
+def test_a_trial_of_a_version_that_was_left_by_hand_changes_nothing(site: Site, path: Path) -> None:
+    """`earpatch rollback` while the node runs, and its self-test comes to an end."""
+    trial = installed(path, "v2", tiny(site, "v2"))
+    roll_back(path)
+    assert trial.judge(report(found=True)) is None
+    assert trial.begin() is None
+    assert "v2 is not the current version any more" in trial.fail("deaf")
+    assert current_name(path) == "v1"
+    assert {v.name: v.state for v in list_versions(path)} == {"v1": "current", "v2": "kept"}
 
 
 class _PowerCut(BaseException):
@@ -209,6 +230,16 @@ def test_a_power_cut_in_the_middle_of_a_roll_back_is_made_good_by_the_next_start
         assert current_name(path) == "v1"
 
 
+@dataclass
+class Model:
+    """What a version should be."""
+
+    name: str
+    state: str
+    starts: int = 0
+    tests: int = 0
+
+
 class Life(RuleBasedStateMachine):
     """Everything that can happen to a bundle, beside a model of it."""
 
@@ -220,9 +251,12 @@ class Life(RuleBasedStateMachine):
         self.path = self.folder / "life"
         shutil.rmtree(self.path, ignore_errors=True)
         write_version(self.path, "v0", tiny(self.site, "v0"))
-        self.order, self.failed, self.count = ["v0"], set[str](), 0
-        self.starts = self.tests = 0
-        self.state = "none"
+        self.order, self.failed, self.count = [Model("v0", "none")], set[str](), 0
+
+    @property
+    def now(self) -> Model:
+        """The current version."""
+        return self.order[-1]
 
     @rule(kind=st.sampled_from(["install", "calibrate"]))
     def write(self, kind: str) -> None:
@@ -231,28 +265,27 @@ class Life(RuleBasedStateMachine):
         name = f"v{self.count}"
         since = SINCE if kind == "install" else None
         write_version(self.path, name, tiny(self.site, name), trial_since_utc=since)
-        self.order.append(name)
-        self.state = "on trial" if since else "none"
-        self.starts = self.tests = 0
+        self.order.append(Model(name, "on trial" if since else "none"))
 
-    @precondition(lambda self: self.state == "on trial")
+    @precondition(lambda self: self.now.state == "on trial")
     @rule()
     def start(self) -> None:
         """The node starts."""
-        self.starts += 1
-        assert (Trial(self.path).begin() is None) == (self.starts <= MOST_STARTS)
-        if self.starts > MOST_STARTS:
+        self.now.starts += 1
+        is_over = self.now.starts > MOST_STARTS
+        assert (Trial(self.path).begin() is not None) == is_over
+        if is_over:
             self._fail()
 
-    @precondition(lambda self: self.state == "on trial")
+    @precondition(lambda self: self.now.state == "on trial")
     @rule(found=st.booleans())
     def judge(self, found: bool) -> None:
         """A self-test is done."""
         assert Trial(self.path).judge(report(found=found)) is not None
-        self.tests += not found
+        self.now.tests += not found
         if found:
-            self.state = "passed"
-        elif self.tests >= MOST_TESTS:
+            self.now.state = "passed"
+        elif self.now.tests >= MOST_TESTS:
             self._fail()
 
     @rule()
@@ -262,24 +295,21 @@ class Life(RuleBasedStateMachine):
             with pytest.raises(BundleError):
                 roll_back(self.path)
             return
-        assert roll_back(self.path) == self.order[-2]
+        assert roll_back(self.path) == self.order[-2].name
         self.order.pop()
-        self.state = "unknown"
 
     def _fail(self) -> None:
-        self.failed.add(self.order.pop())
-        self.state = "unknown"
+        self.failed.add(self.order.pop().name)
 
     @invariant()
     def the_current_version_is_whole_and_did_not_fail(self) -> None:
         """Whatever happened."""
         versions = {version.name: version for version in list_versions(self.path)}
-        current = versions[self.order[-1]]
+        current = versions[self.now.name]
         assert current_name(self.path) == current.name
-        assert current.state == ("on trial" if self.state == "on trial" else "current")
+        assert current.state == ("on trial" if self.now.state == "on trial" else "current")
         assert {name for name, v in versions.items() if v.state == "failed"} == self.failed
-        if self.state != "unknown":
-            assert Trial(self.path).state == self.state
+        assert Trial(self.path).state == self.now.state
 
 
 def test_a_bundle_through_any_life(site: Site, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ REBIRTH_NOW = command(None, REBIRTH, DataType.BOOLEAN, value=True)
 class Host:
     """Use it as a context manager."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, username: str | None = None) -> None:
         self.tracker = Tracker()
         self.raw: list[tuple[str, bytes]] = []
         self._ready = threading.Event()
@@ -43,6 +43,7 @@ class Host:
         self._client.on_connect = lambda client, *_: client.subscribe(f"{NAMESPACE}/#", qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = lambda _c, _d, message: self._hear(message)
+        self._client.username_pw_set(username)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._ready.wait(DEADLINE_S)

@@ -78,10 +78,12 @@ def running(
     chosen: SparkplugSettings | None = None,
     clock: Clock | None = None,
     devices: tuple[str, ...] = DEVICES,
+    username: str | None = None,
 ) -> Iterator[SparkplugNode]:
     """An edge node that has been given its first values, and connects."""
+    mqtt = MqttSettings(url=url, keepalive_s=5, username=username)
     node = SparkplugNode(
-        chosen or settings(), MqttSettings(url=url, keepalive_s=5), NODE, devices, folder,
+        chosen or settings(), mqtt, NODE, devices, folder,
         clock or Clock(), QUICK,
     )  # fmt: skip
     node.update(snapshot(devices=devices))

@@ -126,6 +126,8 @@ def plain(folder: Path) -> Capture:
             for number in range(WRAPPED):
                 node.event(anomaly(number))
             wait_until(lambda: WRAPPED - 1 in heard.values("gearbox", "Event/Sequence"))
+            wait_until(lambda: heard.everything["motor", "Score"][-1].is_historical)
+            pause()
             capture.mark("unchanged")
             for _ in range(3):
                 node.update(snapshot())

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.sparkplug.bd_seq import BdSeq
@@ -64,6 +64,7 @@ def test_a_damaged_file_is_said_and_starts_anew(
     assert "damaged" in caplog.text
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_nothing_in_the_file_can_end_it(
     tmp_path_factory: pytest.TempPathFactory, text: bytes

@@ -13,6 +13,7 @@ from edge.sparkplug.catalogue import device_definitions, node_definitions
 from edge.sparkplug.datatypes import fits
 from edge.sparkplug.readings import MISSING, PRESENT, Presence, event_readings, node_readings
 from edge.sparkplug.settings import SparkplugSettings
+from edge.sparkplug.values import Values
 from tests.edge.sparkplug.parts import snapshot
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "sparkplug.md"
@@ -81,3 +82,24 @@ def test_control_characters_stay_out_of_texts() -> None:
     given = given._replace(health=msgspec.structs.replace(given.health, inputs=inputs))
     text = str(Presence().devices(given)["motor"].readings["Input/Reason"].value)
     assert text.isprintable()
+
+
+def test_the_document_says_how_to_read_the_compatibility_kit() -> None:
+    """G07, G08, G09: the kit needs Java, so the recipe is written down, not run."""
+    recipe = DOCUMENT.read_text(encoding="utf-8").partition("## The official compatibility kit")[2]
+    assert "OVERALL: NOT EXECUTED" in recipe
+    assert "multiple-servers-state-subs" in recipe
+    for topic in ("TEST_CONTROL", "RESULT", "LOG"):
+        assert f"SPARKPLUG_TCK/{topic}" in recipe
+    assert "port 1883" in recipe
+    assert "Restart the broker" in recipe
+
+
+def test_counting_what_is_dropped_does_not_push_out_more() -> None:
+    values = Values(node_definitions(), every_s=0.0)
+    told = 0
+    for dropped in range(10_000):
+        readings = node_readings(examples.health(), dropped)
+        changes = values.update(readings, float(dropped))
+        told += sum(change.definition.name == "Delivery/History dropped" for change in changes)
+    assert told < 30

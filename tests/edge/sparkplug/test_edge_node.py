@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import random
 import socket
 import threading
 import time
 from typing import TYPE_CHECKING
-
-import pytest
 
 from edge.clock import Clock
 from edge.delivery.trouble import Kind
@@ -22,6 +19,8 @@ from tests.edge.sparkplug.wire import CONNECT, Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from edge.sparkplug.datatypes import Value
     from tests.conftest import Broker
@@ -161,52 +160,6 @@ def test_a_clock_that_is_set_two_weeks_back_makes_a_new_birth(
         assert (host.tracker.bd_seq, host.tracker.faults) == (0, [])
 
 
-def cut_at_random(folder: Path, broker: Broker, messages: int, cuts: int) -> tuple[Host, float]:
-    """Events in a stream, and a link that is cut at random moments."""
-    chance = random.Random(8)
-    places = set(chance.sample(range(messages), cuts))
-    began_s = time.monotonic()
-    with (
-        Proxy(broker.port) as proxy,
-        Host(broker.port) as host,
-        running(folder, proxy.url) as node,
-    ):
-        wait_until(lambda: host.tracker.devices.get("motor"))
-        for number in range(messages):
-            node.event(anomaly(number))
-            if number % 5 == 0:
-                time.sleep(chance.uniform(0.0, 0.02))
-            if number in places:
-                proxy.cut()
-                time.sleep(chance.uniform(0.0, 0.3))
-        wait_until(lambda: len(numbers(host)) == messages)
-    return host, time.monotonic() - began_s
-
-
-def test_300_messages_with_5_cuts_have_no_gap_and_lose_no_event(
-    tmp_path: Path, broker: Broker
-) -> None:
-    """The small version of the soak below."""
-    host, _ = cut_at_random(tmp_path, broker, messages=300, cuts=5)
-    assert host.tracker.faults == []
-    assert numbers(host) == set(range(300))
-
-
-@pytest.mark.soak
-def test_10000_messages_with_50_random_cuts_have_no_gap_and_lose_no_event(
-    tmp_path: Path, broker: Broker, capsys: pytest.CaptureFixture[str]
-) -> None:
-    host, took_s = cut_at_random(tmp_path, broker, messages=10_000, cuts=50)
-    assert host.tracker.faults == []
-    assert numbers(host) == set(range(10_000))
-    with capsys.disabled():
-        told = len(host.tracker.values("gearbox", SEQUENCE))
-        print(
-            f"\nSparkplug soak: {host.tracker.messages} messages, {host.tracker.births} births, "
-            f"0 gaps; 10000 of 10000 events, {told} times told; {took_s:.0f} s"
-        )
-
-
 def test_quality_says_what_can_be_trusted(tmp_path: Path, broker: Broker) -> None:
     """Silent is no missing microphone: the device stays, its score is stale, its level bad."""
     with Host(broker.port) as host, running(tmp_path, broker.url) as node:
@@ -222,6 +175,20 @@ def test_quality_says_what_can_be_trusted(tmp_path: Path, broker: Broker) -> Non
         node.update(snapshot())
         wait_until(lambda: now["gearbox", "Score"].quality == 192)
         assert host.tracker.devices["gearbox"]
+
+
+def test_a_fault_of_ours_ends_a_session_and_not_the_thread(
+    tmp_path: Path, broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Host(broker.port) as host, running(tmp_path, broker.url) as node:
+        wait_until(lambda: host.tracker.devices.get("motor"))
+        node.update(None)  # type: ignore[arg-type]
+        wait_until(lambda: not host.tracker.online)
+        wait_until(lambda: host.tracker.devices.get("motor"))
+        node.event(anomaly(1))
+        wait_until(lambda: numbers(host) == {1})
+        assert host.tracker.faults == []
+    assert "session ended by" in caplog.text
 
 
 def test_a_refused_password_is_told_apart(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.sparkplug.host import PrimaryHost
@@ -49,6 +49,7 @@ def test_more_keys_do_no_harm() -> None:
     assert host.hear(b'{"online": true, "timestamp": 1, "bdSeq": 3}')
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=1))
 def test_it_stands_as_the_latest_word_says(words: list[tuple[int, bool]]) -> None:
     host = PrimaryHost()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery.settings import MqttSettings
@@ -17,6 +17,7 @@ from tests.edge.test_settings import EXAMPLE, refusal, write
 
 if TYPE_CHECKING:
     from pathlib import Path
+
 
 TWO_INPUTS = """\
 [node]
@@ -76,6 +77,7 @@ def test_devices_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
     assert "upper and lower case" in refusal(write(tmp_path, TWO_INPUTS + ON))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=130))
 def test_an_id_is_one_level_of_a_topic(text: str) -> None:
     try:

@@ -107,4 +107,4 @@ class EdgeNodeLife(RuleBasedStateMachine):
 
 
 TestEdgeNodeLife = EdgeNodeLife.TestCase
-TestEdgeNodeLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestEdgeNodeLife.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

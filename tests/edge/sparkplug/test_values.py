@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.sparkplug.datatypes import DataType
@@ -92,6 +92,7 @@ def test_what_was_not_defined_is_a_mistake_of_ours() -> None:
         known().update({"Nonsense": Reading(1)}, 0.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 20, allow_nan=False), min_size=1, max_size=60))
 def test_what_a_host_believes_is_never_further_off_than_the_deadband(scores: list[float]) -> None:
     values, believed = known(), 0.0
@@ -101,3 +102,15 @@ def test_what_a_host_believes_is_never_further_off_than_the_deadband(scores: lis
             believed = change.reading.value
         assert abs(believed - score) < 0.05
         assert (believed < 1.0) == (score < 1.0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "loud", True])
+def test_what_is_no_value_of_the_metric_is_told_as_nothing_and_bad(value: float | str) -> None:
+    (change,) = known().update({"Score": Reading(value)}, 0.0)
+    assert change.reading == Reading(None, Quality.BAD)
+
+
+def test_half_a_letter_is_no_text() -> None:
+    """A name that came out of a file system may hold one."""
+    (change,) = known().happened({"Event": Reading("\udce4")}, 0.0)
+    assert change.reading == Reading(None, Quality.BAD)

@@ -112,7 +112,7 @@ class Tracker:
             self.faults.append(f"{topic}: {told.name or told.alias} was not in a birth")
             return
         if birth and told.alias is not None:
-            if told.alias in self._names:
+            if self._names.get(told.alias, key) != key:
                 self.faults.append(f"{topic}: alias {told.alias} twice")
             self._names[told.alias] = key
         if told.timestamp_ms is None:
