@@ -10,12 +10,13 @@ SOURCES := pyproject.toml constraints.txt
 # portaudio and a compiler, because PyAudio has no wheel for Linux
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
+BOOT_PACKAGES := systemd-container mmdebstrap
 INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz faults delivery test-pythons interop proto \
-  clean
+.PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults delivery \
+  boot-test test-pythons interop proto clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +49,20 @@ fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, setting
 
 faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload
 	$(BIN)/pytest -m faults -s
+
+install: ## onto this computer: own user, /opt/earpatch, units; again for an upgrade (ROOT=, DESTDIR=)
+	NODE_PACKAGES="$(NODE_PACKAGES)" PYTHON="$(PYTHON)" ROOT="$(ROOT)" DESTDIR="$(DESTDIR)" \
+	  bash packaging/install install
+
+uninstall: ## all of that but configuration and state; PURGE=1 these too
+	ROOT="$(ROOT)" PURGE="$(PURGE)" bash packaging/install uninstall
+
+deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes without a network)
+	PYTHON="$(PYTHON)" ARCH="$(ARCH)" OFFLINE="$(OFFLINE)" bash packaging/deb
+
+boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed into, watched, reloaded (root)
+	bash .ci/system-packages $(BOOT_PACKAGES)
+	$(BIN)/pytest -m boot -s
 
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s

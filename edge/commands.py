@@ -28,6 +28,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add this package's commands to the parser."""
     run = commands.add_parser("run", help="listen to a source and publish events over MQTT")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML settings")
+    run.add_argument("--check", action="store_true", help="only say whether the settings are good")
     run.set_defaults(handler=_run)
 
     score = commands.add_parser("score", help="score recordings with a bundle")
@@ -73,7 +74,15 @@ def _run(arguments: argparse.Namespace) -> int:
     from edge.node import run_node  # noqa: PLC0415
     from edge.settings import load_settings  # noqa: PLC0415
 
-    run_node(load_settings(arguments.config))
+    path: Path = arguments.config
+    settings = load_settings(path)
+    if arguments.check:
+        from edge.reload import prepare  # noqa: PLC0415
+
+        inputs = ", ".join(each.name for each in prepare(settings).inputs)
+        print(f"{path}: good; node {settings.node.id}, inputs {inputs}")
+        return 0
+    run_node(settings, reread=lambda: load_settings(path))
     return 0
 
 

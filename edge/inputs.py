@@ -48,7 +48,7 @@ class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int
     gaps_s: float  # sound that is missing, in all
     real_time_factor: float  # scoring time over sound, in the last minute; from 1 on it's too slow
-    last_score_age_s: float | None
+    last_score_age_s: float | None  # None before the first
 
 
 class Input:
