@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from calibration.commands import add_normal_options, count
+from convert.bench.commands import add_command as add_bench
 from edge.errors import EarpatchError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     _add_pretrain(commands)
     _add_evaluate(commands)
+    add_bench(commands)
     demo = commands.add_parser("demo", help="the product in a minute, on a simulated machine")
     demo.add_argument(
         "--output",

@@ -5,7 +5,7 @@ The same object scores a recording and a live stream, so both give the same map 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ class Detector:
         self.column_s = column_s(front_end, info)
         self.row_edges_hz = row_edges_hz(front_end, info)[: self.rows + 1]
         self._bank = bundle.bank
-        bands = self.rows * info.bands_per_row
+        bands = self._bands = self.rows * info.bands_per_row
         self._band_edges_hz = band_edges_hz(front_end)[: bands + 1]
         self._normal_bands_db = np.asarray(manifest.bands_db[:bands], np.float32)
         self._scale = embedding_scale(manifest)
@@ -91,14 +91,29 @@ class Detector:
         self._told: list[Event] = []
         self._drift = drift or Drift(limits.tail, self.column_s)
         self._lasting_told_s = -np.inf  # while ageing: end of the last lasting event that was told
+        self._nothing = self._weigh_nothing()
 
     def push(self, samples: FloatArray) -> Findings:
         """Score samples, mono float32 with full scale 1.0."""
-        return self._find(self._embedder.push(samples), last=False)
+        columns = self._embedder.push(samples)
+        if not len(columns.embeddings):  # most blocks of a microphone complete no window
+            return replace(self._nothing, ageing=self._drift.ageing)
+        return self._find(columns, last=False)
 
     def finish(self) -> Findings:
         """The sound has ended: score what is left and close what is open."""
         return self._find(self._embedder.finish(), last=True)
+
+    def _weigh_nothing(self) -> Findings:
+        """What a call adds that completes no column."""
+        cells = np.empty((0, self.rows), np.float32)
+        nearest, bands_db = (
+            np.empty((0, self.rows), np.int32),
+            np.empty((0, self._bands), np.float32),
+        )
+        weighed = Weighed(cells, cells.astype(np.int16), cells, cells, nearest, bands_db)
+        slow = None if self._slow is None else weighed
+        return Findings(cells, cells, weighed, slow, [], ageing=False)
 
     def _origin(self, bank_row: int) -> tuple[str, float]:
         bank = self._manifest.bank

@@ -38,19 +38,30 @@ class Windows:
         self._context = info.context_columns * info.frames_per_column
         self._advance = info.window_frames - 2 * self._context
         self._frames = np.empty((0, info.mel_bands), np.float32)
+        self._waiting: list[FloatArray] = []  # until they complete a window
+        self._missing = self._samples_wanted()
 
     def push(self, samples: FloatArray) -> list[FloatArray]:
-        """Windows completed by these samples, each [window_frames, mel_bands]."""
-        self._log_mel.push(self._resampler.push(samples))
+        """Windows completed by these samples, each [window_frames, mel_bands].
+
+        The samples are not copied before they complete a window, so they may not change.
+        """
+        self._waiting.append(samples)
+        self._missing -= len(samples)
+        if self._missing > 0:
+            return []
         windows = []
+        self._take_in()
         while self._log_mel.samples_for(self._frames_wanted()) == 0:
             self._append(self._log_mel.pull(self._frames_wanted()))
             windows.append(self._frames)
             self._frames = self._frames[self._advance :]
+        self._missing = self._samples_wanted()
         return windows
 
     def finish(self) -> tuple[list[FloatArray], int]:
         """The last windows, and how many of their inner columns hold sound."""
+        self._take_in()
         self._log_mel.push(self._resampler.finish())
         self._append(self._log_mel.finish())
         pending = len(self._frames) - self._context
@@ -63,6 +74,15 @@ class Windows:
         frames = np.pad(self._frames, padding, mode="reflect")
         starts = range(0, count * self._advance, self._advance)
         return [frames[s : s + self._info.window_frames] for s in starts], columns
+
+    def _take_in(self) -> None:
+        """All at once what waits: every step costs the same for a short block as for a long one."""
+        waiting, self._waiting = self._waiting, []
+        if waiting:
+            self._log_mel.push(self._resampler.push(np.concatenate(waiting)))
+
+    def _samples_wanted(self) -> int:
+        return self._resampler.samples_for(self._log_mel.samples_for(self._frames_wanted()))
 
     def _frames_wanted(self) -> int:
         return self._info.window_frames - (len(self._frames) or self._context)

@@ -122,7 +122,8 @@ class Evidence:
                 stream.push(*(calmed if stream.is_slow else limited))
         self._share_out(last=False)
         distance, level = self._departures
-        self._depart(distance.push(distances), level.push(levels_db))
+        departed = distance.push(distances) if self._recent else distances[:0]
+        self._depart(departed, level.push(levels_db))
         return self._take()
 
     def finish(self) -> Weighed:

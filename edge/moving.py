@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
     IntArray = NDArray[np.int64]
 
-WINDOWS_AT_ONCE = 128
+WINDOWS_AT_ONCE = 16
 STEPS_A_UNIT = 2**20  # of the fixed point that sums are taken in
 
 
@@ -80,13 +80,32 @@ class MovingMedian(_Moving):
     def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
         out = np.empty((len(first), kept.shape[1]), np.float32)
         whole = np.flatnonzero(last - first == self.columns)
-        for start in range(0, len(whole), WINDOWS_AT_ONCE):
-            some = whole[start : start + WINDOWS_AT_ONCE]
-            views = np.lib.stride_tricks.sliding_window_view(kept, self.columns, axis=0)
-            out[some] = np.median(views[first[some]], axis=-1)
+        at_once = min(WINDOWS_AT_ONCE, self._reach + 1)
+        for start in range(0, len(whole), at_once):
+            some = whole[start : start + at_once]
+            out[some] = self._whole(kept, int(first[some[0]]), len(some))
         for i in np.flatnonzero(last - first != self.columns):
             out[i] = np.median(kept[first[i] : last[i]], axis=0)
         return out
+
+    def _whole(self, kept: FloatArray, first: int, count: int) -> FloatArray:
+        """The medians of `count` windows, the first at `first`, each a column later.
+
+        All of them hold the same core, and each a few others. Of the core only the ranks that these
+        can move a median to are looked at.
+        """
+        others, middle = count - 1, self._reach
+        core = kept[first + others : first + self.columns].T.copy()
+        core.partition((middle - others, middle), axis=-1)
+        near = core[:, middle - others : middle + 1]
+        window, other = np.arange(count)[:, None], np.arange(others)
+        places = first + window + other
+        places += (other >= others - window) * (self.columns - others)  # behind the core
+        parts = np.empty((count, kept.shape[1], count + others), np.float32)
+        parts[..., :count] = near
+        parts[..., count:] = kept[places].transpose(0, 2, 1)
+        parts.partition(others, axis=-1)
+        return parts[..., others]
 
 
 class Departure:

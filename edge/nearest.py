@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 # |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
 MAX_DIMENSION = 2**24 // (3 * 128 * 128)
-# The product of one block stays in the second-level cache of a small core.
-BLOCK_QUERIES = 128
-BLOCK_ROWS = 1024
+# The product of one block stays in the second-level cache of a small core. Both are multiples of
+# what a BLAS works on at once, and large enough that it spends little on packing.
+BLOCK_QUERIES = 256
+BLOCK_ROWS = 512
 
 
 class Bank:
@@ -55,6 +56,7 @@ class Bank:
         self._queries = np.ones((block_queries, self.dimension + 1), np.float32)
         widest = min(block_rows, self.size)
         self._products = np.empty((block_queries * widest,), np.float32)
+        self._every = np.arange(block_queries)
 
     def squared_distances(self, queries: Int8Array) -> NDArray[np.int32]:
         """Squared distance of each query to its nearest row. [n, dimension] int8 -> [n] int32."""
@@ -75,25 +77,31 @@ class Bank:
             squared[place], rows[place] = self._search(queries[place])
         return squared, rows
 
-    def _search(self, block: Int8Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _search(self, block: Int8Array) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
         augmented = self._queries[: len(block)]
         augmented[:, :-1] = block
-        best = np.full(len(block), np.inf, np.float32)
-        rows = np.zeros(len(block), np.int32)
-        first, every = 0, np.arange(len(block))
-        for tile in self._tiles:
-            shape = (len(block), tile.shape[1])
-            products = self._products[: shape[0] * shape[1]].reshape(shape)
-            np.matmul(augmented, tile, out=products)
-            found = products.argmin(axis=1)
-            least = products[every, found]
+        best, rows = self._nearest_in(augmented, self._tiles[0])
+        first = self._tiles[0].shape[1]
+        for tile in self._tiles[1:]:
+            least, found = self._nearest_in(augmented, tile)
             nearer = least < best
-            best[nearer], rows[nearer] = least[nearer], first + found[nearer]
+            np.copyto(best, least, where=nearer)
+            np.copyto(rows, found + first, where=nearer)
             first += tile.shape[1]
         features = augmented[:, :-1]
         norms = np.einsum("qd,qd->q", features, features)
         # The sum may exceed 2**24, so it is taken in integers.
-        return np.add(norms.astype(np.int32), best.astype(np.int32)), rows
+        return norms.astype(np.int32) + best.astype(np.int32), rows
+
+    def _nearest_in(
+        self, augmented: NDArray[np.float32], tile: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Of one tile: how near the nearest row is, less the query's norm, and which that is."""
+        shape = (len(augmented), tile.shape[1])
+        products = self._products[: shape[0] * shape[1]].reshape(shape)
+        np.matmul(augmented, tile, out=products)
+        found = products.argmin(axis=1)
+        return products[self._every[: len(found)], found], found
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 
 CLIPS_CLOSE_S = 2.0
 WAIT_S = 0.25  # for sound, in a turn of the loop
+LOSS_EVERY_S = 1.0
 CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
 
@@ -107,6 +109,7 @@ class Node:
         self._glance = Glance(folder, self._self, self._publisher)
         self._watchdog = watchdog or Watchdog()
         self._anomalies = 0
+        self._loss_asked_s = -LOSS_EVERY_S
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
             self._introduce(each)
@@ -123,6 +126,7 @@ class Node:
             self._sparkplug.start()
             try:
                 following = self._listen(stop, reload)
+                self._tell_loss()
                 if not following:
                     self._self.tell_changes()
                     self._watchdog.stopping()  # from here on TimeoutStopSec counts
@@ -174,13 +178,19 @@ class Node:
         self._desk.tick()
         self._self.tell_changes()
         self._glance.work()
-        if (loss := self._outbox.take_loss()) is not None:
-            self._keep(self._reporter.loss(loss))
+        if time.monotonic() >= self._loss_asked_s + LOSS_EVERY_S:
+            self._tell_loss()
         if self._uncorrected and self._clock.synced:
             self._correct()
         self._publisher.pump()
         if self._self.accounted_for():
             self._watchdog.alive(self._self.line())
+
+    def _tell_loss(self) -> None:
+        """What the outbox had to give up; asking takes a look into a file."""
+        self._loss_asked_s = time.monotonic()
+        if (loss := self._outbox.take_loss()) is not None:
+            self._keep(self._reporter.loss(loss))
 
     def _is_over(self, each: Input) -> bool:
         """Whether an input has ended; one that fails doesn't take an open event with it."""

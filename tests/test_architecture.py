@@ -145,6 +145,14 @@ def test_run_loads_nothing_of_the_desktop(site: Site, tmp_path: Path) -> None:
     assert not (DESKTOP | {"sklearn", "torch", "cv2", "flatbuffers", "tflite"}) & found
 
 
+def test_a_node_starts_without_scipys_signal_and_statistics() -> None:
+    """They would be a third of its memory and half of its start."""
+    look = "import sys, edge.node; print(*sorted(sys.modules))"
+    command = [sys.executable, "-c", look]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_S, check=True)
+    assert not {"scipy.signal", "scipy.stats", "scipy.optimize"} & set(done.stdout.split())
+
+
 def test_calibrate_loads_nothing_of_the_desktop(site: Site, tmp_path: Path) -> None:
     found = loaded("calibrate", str(tmp_path / "bundle"), "--normal", str(site.normal))
     assert not (DESKTOP | {"sklearn", "torch", "paho"}) & found

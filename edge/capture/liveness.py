@@ -60,8 +60,8 @@ class Liveness:
             self._history = np.empty(0, np.float32)
         else:
             released = []
-        state, reason = self._judge(block)
         self.level_dbfs = level_dbfs(block.samples)
+        state, reason = self._judge(block)
         self._remember(block)
         if state == "hearing":
             self._bad, self._bad_s = None, 0.0
@@ -135,8 +135,8 @@ class Liveness:
         if samples.min() == samples.max():
             value = float(samples[0])
             return "silent", f"every sample is {value:g}" if value else "digital silence"
-        if (level := level_dbfs(samples)) < settings.silent_below_dbfs:
-            return "silent", f"{level:.0f} dBFS, less than a microphone's own noise"
+        if self.level_dbfs < settings.silent_below_dbfs:
+            return "silent", f"{self.level_dbfs:.0f} dBFS, less than a microphone's own noise"
         if block.clipped_share >= settings.clipped_share:
             return "clipped", f"{block.clipped_share:.0%} of the samples at full scale"
         if self._seen_before(samples):

@@ -83,8 +83,7 @@ class SoundRing:
             mark, cut, until = self._stretch()
             count = min(round(at_most_s * mark.rate_hz) or 1, until - self._read)
             at_s = mark.at_s + (self._read - mark.frame) / mark.rate_hz
-            indices = np.arange(self._read, self._read + count) % len(self._buffer)
-            samples: FloatArray = self._buffer[indices]
+            samples = self._get(count)
             self._read += count
             self._changed.notify_all()
             return Block(samples, mark.rate_hz, at_s, cut)
@@ -112,6 +111,11 @@ class SoundRing:
     @property
     def _room(self) -> int:
         return len(self._buffer) - self.waiting
+
+    def _get(self, count: int) -> FloatArray:
+        start = self._read % len(self._buffer)
+        head = self._buffer[start : start + count]
+        return np.concatenate([head, self._buffer[: count - len(head)]])
 
     def _put(self, samples: FloatArray) -> None:
         start = self._written % len(self._buffer)

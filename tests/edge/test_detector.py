@@ -1,6 +1,7 @@
 """The detector: one path for recordings and streams, and the faults that it has to find."""
 
 import dataclasses
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -93,6 +94,22 @@ def test_small_blocks_of_a_microphone_are_scored_as_the_recording_is(
 def test_each_true_fault_is_found_by_an_event_that_overlaps_it(site: Site, scored: Scored) -> None:
     for fault in site.truth:
         assert any(finds(event, fault) for event in scored.verdict.events)
+
+
+def test_a_block_that_completes_no_window_adds_nothing_of_the_right_shape(bundle: Bundle) -> None:
+    detector = Detector(bundle, rate_hz=RATE_HZ)
+    nothing = detector.push(np.zeros(RATE_HZ // 100, np.float32))
+    something = detector.push(np.zeros(10 * RATE_HZ, np.float32))
+    assert nothing.slow is not None
+    assert something.slow is not None
+    assert nothing.events == []
+    arrays: tuple[Any, ...] = (nothing.distances, nothing.levels_db, *nothing.fast, *nothing.slow)
+    others: tuple[Any, ...] = (
+        something.distances, something.levels_db, *something.fast, *something.slow
+    )  # fmt: skip
+    for array, other in zip(arrays, others, strict=True):
+        assert array.shape == (0, other.shape[1])
+        assert array.dtype == other.dtype
 
 
 def test_there_is_no_event_elsewhere(site: Site, scored: Scored) -> None:

@@ -124,6 +124,25 @@ def test_the_inner_parts_of_the_windows_hold_every_frame_once_and_in_order(
     assert len(inner) - len(frames) < source.backbone.info.window_frames - 2 * context
 
 
+@given(rate_hz=st.sampled_from((16_000, 32_000, 44_100, 48_000)), block=st.integers(1, 9_000))
+@settings(max_examples=20, deadline=None)
+def test_a_window_is_complete_as_soon_as_its_last_sample_is_there(
+    source: BackboneSource, rate_hz: int, block: int
+) -> None:
+    """What waits, waits no longer than in one piece."""
+    front_end, info = source.front_end, source.backbone.info
+    small, large = (
+        Windows(front_end, info, rate_hz=rate_hz, limit_hz=rate_hz / 2) for _ in range(2)
+    )
+    sound = noise(3 * rate_hz)
+    pushed, found = 0, 0
+    while found == 0:
+        found = len(small.push(sound[pushed : pushed + block]))
+        pushed += block
+    assert len(large.push(sound[: pushed - block])) == 0
+    assert len(large.push(sound[pushed - block : pushed])) == found
+
+
 def test_each_window_begins_with_the_end_of_the_one_before(source: BackboneSource) -> None:
     overlap = 2 * source.backbone.info.context_columns * FRAMES_PER_COLUMN
     windows, _ = windows_of(source, noise(3 * RATE_HZ))

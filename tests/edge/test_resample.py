@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import signal
 
-from edge.resample import Resampler
+from edge.resample import HALF_LENGTH, KAISER_BETA, Resampler, lowpass
 
 FloatArray = NDArray[np.float32]
 
@@ -129,3 +130,40 @@ def test_the_same_rate_passes_every_sample_on_at_once() -> None:
 def test_sound_is_held_back_for_less_than_a_tenth_of_a_second(from_hz: int) -> None:
     out = Resampler(from_hz, NODE_HZ).push(np.ones(from_hz, np.float32))
     assert len(out) > 0.9 * NODE_HZ
+
+
+@pytest.mark.parametrize("widest", [2, 3, 147, 441])
+def test_the_filter_is_scipys(widest: int) -> None:
+    half = HALF_LENGTH * widest
+    expected = signal.firwin(2 * half + 1, 1.0 / widest, window=("kaiser", KAISER_BETA))
+    assert np.allclose(lowpass(half, widest), expected, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair[0] != pair[1]], ids=str)
+def test_the_output_is_what_scipy_computes_in_double_precision(pair: tuple[int, int]) -> None:
+    sound = np.random.default_rng(1).uniform(-1, 1, 3_000).astype(np.float32)
+    up, down = pair[1] // gcd(*pair), pair[0] // gcd(*pair)
+    half = HALF_LENGTH * max(up, down)
+    lead = -half % down
+    taps = np.concatenate([np.zeros(lead), up * lowpass(half, max(up, down))])
+    expected = signal.upfirdn(taps, sound.astype(np.float64), up, down)[(half + lead) // down :]
+    out = resampled(sound, *pair)
+    length = min(len(out), len(expected))
+    assert len(out) - length <= up  # `upfirdn` ends with the last whole output
+    assert np.abs(out[:length] - expected[:length]).max() < 2e-6
+
+
+@given(st.sampled_from(PAIRS), st.integers(0, 3_000), st.integers(1, 3_000))
+@settings(max_examples=150, deadline=None)
+def test_it_tells_how_many_samples_it_needs_for_so_many_more(
+    pair: tuple[int, int], before: int, outputs: int
+) -> None:
+    resampler = Resampler(*pair)
+    resampler.push(np.zeros(before, np.float32))
+    missing = resampler.samples_for(outputs)
+    if missing:
+        early = resampler.push(np.zeros(missing - 1, np.float32))
+        assert len(early) < outputs
+        outputs -= len(early)
+        assert resampler.samples_for(outputs) == 1
+    assert len(resampler.push(np.zeros(min(1, missing), np.float32))) >= (outputs if missing else 0)
