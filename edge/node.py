@@ -115,10 +115,7 @@ class Node:
             self._introduce(each)
 
     def run(self, stop: threading.Event, reload: Reload | None = None) -> int:
-        """Score until the end, or other settings are due; events on disk first, then to the broker.
-
-        Before the end what waits is delivered; other settings find it in the outbox.
-        """
+        """Score until the end, or other settings are due; events on disk, then to the broker."""
         reload = reload or Reload(None, self._watchdog)
         with contextlib.closing(self._outbox):
             self._publisher.start()

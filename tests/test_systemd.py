@@ -85,6 +85,7 @@ def test_the_service_needs_no_user_session(unit: Path) -> None:
 
 @SERVICE
 def test_the_service_may_write_only_where_its_state_lies(unit: Path) -> None:
+    """I23: on the system's own file system, never on the boot partition."""
     found = options(unit)["Service"]
     assert found["ProtectSystem"] == "strict"
     own = "earpatch/%i" if "@" in unit.name else "earpatch"

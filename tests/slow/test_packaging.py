@@ -36,6 +36,7 @@ def paths(root: Path) -> set[str]:
 def test_what_is_uninstalled_leaves_configuration_and_state_and_what_is_purged_nothing(
     tmp_path: Path, site: Site
 ) -> None:
+    """H12, H13: a bare Debian, no wheel of PyAudio, and pip refuses the system's Python."""
     machine = Machine(tmp_path / "root")
     before = paths(machine.root)
     assert machine.make("install").returncode == 0
