@@ -31,6 +31,11 @@ AGEING = (
     "sound has moved away from what was learnt; lasting deviations are told once an hour. "
     "While the machine is well, calibrate anew"
 )
+LIMIT_SHARE = 0.9
+LOWER = (
+    "made with sound up to {learnt:.0f} Hz, and this goes up to {heard:.0f} Hz: what is missing "
+    "looks like a fault; calibrate anew with this microphone at this rate"
+)
 STALE = "made with the microphone {made_with}, and this is {now}; calibrate anew with this one"
 
 
@@ -95,6 +100,10 @@ class Input:
         made_with, now = self.bundle.manifest.microphone, getattr(self.source, "identity", None)
         if made_with and now and made_with != now:
             return CalibrationStatus("stale", STALE.format(made_with=made_with, now=now))
+        heard_hz = self._stretch.rate_hz / 2 if self._stretch else None
+        learnt_hz = self.bundle.manifest.limit_hz
+        if heard_hz is not None and heard_hz < LIMIT_SHARE * learnt_hz:
+            return CalibrationStatus("stale", LOWER.format(learnt=learnt_hz, heard=heard_hz))
         return CalibrationStatus("ageing", AGEING) if self._drift.ageing else CURRENT
 
     @property
