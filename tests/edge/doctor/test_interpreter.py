@@ -4,8 +4,8 @@ Situations that are no test here, and why:
 
 | id | why |
 |---|---|
-| H09, H10 | `Backbone.embed` copies what it hands out and sets its input anew for each window |
-| H13 | a matter of the installer, which makes a venv |
+| H09 | `Backbone.embed` copies what it hands out and sets its input anew for each window |
+| H10 | `Backbone.embed` copies what it hands out and sets its input anew for each window |
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ def said(life: Life) -> list[Message]:
 
 
 def test_a_gap_is_noticed() -> None:
+    """G06: a host that sees no gaps would prove nothing."""
     life = born()
     first, _, third = said(life)
     life.hear(first)
