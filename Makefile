@@ -11,10 +11,13 @@ SOURCES := pyproject.toml constraints.txt
 # portaudio and a compiler, because PyAudio has no wheel for Linux
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
+BOOT_PACKAGES := systemd-container mmdebstrap
+INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types format builtin soak fuzz faults delivery budget bench bench-peers test-pythons clean
+.PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults delivery \
+  boot-test budget bench bench-peers test-pythons interop proto clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +51,20 @@ fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, setting
 faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload
 	$(BIN)/pytest -m faults -s
 
+install: ## onto this computer: own user, /opt/earpatch, units; again for an upgrade (ROOT=, DESTDIR=)
+	NODE_PACKAGES="$(NODE_PACKAGES)" PYTHON="$(PYTHON)" ROOT="$(ROOT)" DESTDIR="$(DESTDIR)" \
+	  bash packaging/install install
+
+uninstall: ## all of that but configuration and state; PURGE=1 these too
+	ROOT="$(ROOT)" PURGE="$(PURGE)" bash packaging/install uninstall
+
+deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes without a network)
+	PYTHON="$(PYTHON)" ARCH="$(ARCH)" OFFLINE="$(OFFLINE)" bash packaging/deb
+
+boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed into, watched, reloaded (root)
+	bash .ci/system-packages $(BOOT_PACKAGES)
+	$(BIN)/pytest -m boot -s
+
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s
 
@@ -67,8 +84,15 @@ bench-peers: ## anomalib and OpenVINO in an environment of their own: 6 GB
 test-pythons: ## slow evidence: the demo and the node's tests on every supported Python found
 	bash .ci/test-pythons
 
+interop: $(INTEROP)/stamp ## Sparkplug readers of others, each in an environment of its own, and their tests
+	$(BIN)/pytest tests/edge/sparkplug/test_interop.py -s
+
+proto: $(INTEROP)/protoc/stamp ## make the module of edge/sparkplug/sparkplug_b.proto again
+	$(INTEROP)/protoc/bin/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. \
+	  edge/sparkplug/sparkplug_b.proto
+
 clean: ## remove what the other targets made, but for the demo's output
-	rm -rf $(VENV) $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(INTEROP) $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
@@ -84,5 +108,22 @@ $(VENV)/demo.stamp: $(VENV)/venv.stamp $(SOURCES)
 
 $(VENV)/test.stamp: $(VENV)/venv.stamp $(SOURCES)
 	bash .ci/system-packages $(TEST_PACKAGES)
-	$(PIP) --editable '.[demo,desktop,litert,test]'
+	$(PIP) --editable '.[demo,desktop,litert,signing,test]'
+	@touch $@
+
+# They pin versions of paho-mqtt and protobuf that earpatch can't use.
+$(INTEROP)/stamp: $(VENV)/test.stamp
+	$(PYTHON) -m venv $(INTEROP)/pysparkplug
+	$(INTEROP)/pysparkplug/bin/pip install --quiet pysparkplug==0.6.1
+	$(PYTHON) -m venv $(INTEROP)/mqtt-spb-wrapper
+	$(INTEROP)/mqtt-spb-wrapper/bin/pip install --quiet mqtt-spb-wrapper==2.1.2
+	command -v npm >/dev/null || bash .ci/system-packages nodejs npm
+	mkdir -p $(INTEROP)/npm
+	cd $(INTEROP)/npm && npm install --silent --no-fund --no-audit sparkplug-payload@1.0.3 mqtt@5
+	@touch $@
+
+# Its protobuf, 6.31, is the oldest that the generated module runs with.
+$(INTEROP)/protoc/stamp:
+	$(PYTHON) -m venv $(INTEROP)/protoc
+	$(INTEROP)/protoc/bin/pip install --quiet grpcio-tools==1.74.0
 	@touch $@

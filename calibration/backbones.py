@@ -15,7 +15,7 @@ from edge.frontend import FrontEnd
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.runtime import RuntimeName
+    from edge.runtime import KernelChoice, RuntimeName
 
 BUILTIN_MODEL, BUILTIN_CARD = "backbone.tflite", "backbone.json"
 
@@ -39,27 +39,36 @@ class BackboneSource:
 
 
 def backbone_source(
-    model: bytes, card: BackboneCard, *, runtime: RuntimeName = "auto"
+    model: bytes,
+    card: BackboneCard,
+    *,
+    runtime: RuntimeName = "auto",
+    kernels: KernelChoice = "auto",
 ) -> BackboneSource:
     """A backbone that was just built, or that ships with earpatch."""
-    backbone = Backbone(model, card.info, runtime=runtime)
+    backbone = Backbone(model, card.info, runtime=runtime, kernels=kernels)
     return BackboneSource(model, backbone, card.front_end, card.reference_level_dbfs)
 
 
-def builtin_backbone(*, runtime: RuntimeName = "auto") -> BackboneSource:
+def builtin_backbone(
+    *, runtime: RuntimeName = "auto", kernels: KernelChoice = "auto"
+) -> BackboneSource:
     """The backbone that ships with earpatch."""
     folder = resources.files("edge") / "builtin"
     card = msgspec.json.decode((folder / BUILTIN_CARD).read_bytes(), type=BackboneCard)
-    return backbone_source((folder / BUILTIN_MODEL).read_bytes(), card, runtime=runtime)
+    model = (folder / BUILTIN_MODEL).read_bytes()
+    return backbone_source(model, card, runtime=runtime, kernels=kernels)
 
 
-def source_of_bundle(path: Path, *, runtime: RuntimeName = "auto") -> BackboneSource:
-    """The backbone of an existing bundle.
+def source_of_bundle(
+    path: Path, *, runtime: RuntimeName = "auto", kernels: KernelChoice | None = None
+) -> BackboneSource:
+    """The backbone of an existing bundle, with its own kernels unless told.
 
     Raises:
         BundleError: the bundle is damaged.
     """
-    bundle = open_bundle(path, runtime=runtime)
+    bundle = open_bundle(path, runtime=runtime, kernels=kernels)
     front_end = msgspec.structs.replace(bundle.manifest.front_end, gain_db=0.0)
     return BackboneSource(
         bundle.model, bundle.backbone, front_end, bundle.manifest.reference_level_dbfs

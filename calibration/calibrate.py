@@ -72,13 +72,13 @@ def _backbone(path: Path, arguments: argparse.Namespace) -> BackboneSource:
     """The bundle's own; where that is damaged or there is none, the built-in one."""
     if holds_bundle(path):
         try:
-            return source_of_bundle(path, runtime=arguments.runtime)
+            return source_of_bundle(path, runtime=arguments.runtime, kernels=arguments.kernels)
         except BundleError as error:
             if arguments.add:
                 raise
             print(f"earpatch: {error}", file=sys.stderr)
             print("earpatch: starting anew from the built-in backbone", file=sys.stderr)
-    return builtin_backbone(runtime=arguments.runtime)
+    return builtin_backbone(runtime=arguments.runtime, kernels=arguments.kernels or "auto")
 
 
 def _hear(arguments: argparse.Namespace, taught: Manifest | None) -> Heard:
@@ -163,7 +163,7 @@ def tell(path: Path, learnt: Learnt) -> None:
         f"  bank of {bank.rows} embeddings chosen from {bank.chosen_from_cells}\n"
         f"  compares each moment with the seconds around it, {_lasting(scales)}\n"
         f"{_promised(learnt)}\n"
-        f"  backbone {manifest.backbone.name}, {manifest.runtime.name} {manifest.runtime.version}"
+        f"  backbone {manifest.backbone.name}, {manifest.runtime}"
     )
     if limits.held_out_s < SCANTY_HELD_OUT_S:
         print(

@@ -1,4 +1,4 @@
-"""The commands of field calibration: `calibrate` and `explain`."""
+"""The commands of field calibration: `calibrate`, `explain` and `setup`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from edge.commands import RUNTIMES
+from edge.commands import KERNELS, RUNTIMES
 
 SHORTEST_S, LONGEST_S = 10.0, 86_400.0
 MIN_RATE, MAX_RATE = 0.001, 10_000.0
+DEFAULT_CONFIG = Path("/etc/earpatch/earpatch.toml")
 DEFAULT_BANK_ROWS, DEFAULT_BANK_BYTES = 2_000, 512 * 1024
 
 
@@ -25,6 +26,11 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     calibrate.add_argument(
         "--add", action="store_true",
         help="another operating state: what the bundle was taught before still holds",
+    )  # fmt: skip
+    calibrate.add_argument(
+        "--kernels", choices=KERNELS,
+        help="of the runtime, and of every node with this bundle; default the bundle's own, of a "
+        "new one the fastest. Reference kernels are slower, and round alike everywhere",
     )  # fmt: skip
     kept = calibrate.add_mutually_exclusive_group()
     kept.add_argument(
@@ -43,6 +49,16 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )  # fmt: skip
     explain.add_argument("--runtime", choices=RUNTIMES, default="auto", help="TFLite runtime")
     explain.set_defaults(handler=_explain)
+
+    setup = commands.add_parser("setup", help="ask what a node has to know, and set it up")
+    setup.add_argument(
+        "--config", type=Path, default=DEFAULT_CONFIG, metavar="FILE",
+        help=f"what is written, default {DEFAULT_CONFIG}",
+    )  # fmt: skip
+    setup.add_argument(
+        "--answers", type=Path, metavar="FILE", help="ask nothing: TOML, see docs/install.md"
+    )
+    setup.set_defaults(handler=_setup)
 
 
 def add_normal_options(parser: argparse.ArgumentParser, *, microphone: bool = False) -> None:
@@ -77,6 +93,13 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from calibration.calibrate import calibrate  # noqa: PLC0415
 
     calibrate(arguments)
+    return 0
+
+
+def _setup(arguments: argparse.Namespace) -> int:
+    from calibration.setup.command import setup  # noqa: PLC0415
+
+    setup(arguments)
     return 0
 
 

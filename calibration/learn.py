@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.coreset import DEFAULT_MAX_BYTES, DEFAULT_MAX_ROWS
 from calibration.coverage import coverage_of
+from calibration.golden_windows import choose_golden
 from calibration.holdout import HoldOut
 from calibration.tail_fit import Promise, promise_of
 from calibration.thresholds import alarms_in, learn_thresholds
@@ -20,6 +21,7 @@ from edge.bundle import (
     BACKBONE_FILE,
     BANK_FILE,
     FORMAT,
+    GOLDEN_FILE,
     MANIFEST_FILE,
     BankInfo,
     Manifest,
@@ -30,6 +32,7 @@ from edge.bundle_store import check_target, current_version, holds_bundle, write
 from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
 from edge.evidence import ALARM
+from edge.golden_file import encode_golden
 from edge.nearest import Bank
 from edge.pictures.spectrograms import Pooled
 from edge.progress import bar
@@ -118,9 +121,15 @@ def learn(
         chosen, cells = hold_out.bank(), hold_out.seen
         held_out = hold_out.held_out()
         thresholds = learn_thresholds(held_out, seconds, float(false_alarms_per_day))
-        check = hold_out.check(Bank(chosen.rows))
+        bank = Bank(chosen.rows)
+        check = hold_out.check(bank)
+    golden = encode_golden(choose_golden(heard, source.backbone, front_end, bank, rows))
     origins = [hold_out.origin(int(number)) for number in chosen.origins]
-    bank_model = write_bank(chosen.rows, float(scale))
+    files = {
+        BACKBONE_FILE: source.model,
+        BANK_FILE: write_bank(chosen.rows, float(scale)),
+        GOLDEN_FILE: golden,
+    }
     created = datetime.now(timezone.utc)
     manifest = Manifest(
         format=FORMAT,
@@ -150,9 +159,9 @@ def learn(
         runtime=source.backbone.runtime,
         recordings=heard.provenance,
         microphone=microphone,
-        files={BACKBONE_FILE: digest(source.model), BANK_FILE: digest(bank_model)},
+        files={name: digest(data) for name, data in files.items()},
     ).with_id()
-    _save(path, f"{created:%Y%m%dT%H%M%SZ}", manifest, source.model, bank_model)
+    _save(path, f"{created:%Y%m%dT%H%M%SZ}", manifest, files)
     return Learnt(
         manifest,
         promise_of(thresholds.tail, ALARM),
@@ -163,10 +172,9 @@ def learn(
     )
 
 
-def _save(path: Path, time: str, manifest: Manifest, model: bytes, bank_model: bytes) -> None:
+def _save(path: Path, time: str, manifest: Manifest, files: dict[str, bytes]) -> None:
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    files = {BACKBONE_FILE: model, BANK_FILE: bank_model, MANIFEST_FILE: encoded}
-    write_version(path, f"{time}-{manifest.bundle_id}", files)
+    write_version(path, f"{time}-{manifest.bundle_id}", {**files, MANIFEST_FILE: encoded})
 
 
 def _hear(

@@ -71,8 +71,7 @@ def report_page(bundle: Path, learnt: Learnt) -> str:
         ("heard up to", spoken_hz(manifest.limit_hz)),
         ("gain", f"{manifest.front_end.gain_db:+.1f} dB"),
         ("bank", f"{manifest.bank.rows} patches out of {manifest.bank.chosen_from_cells}"),
-        ("backbone", f"{manifest.backbone.name}, {manifest.runtime.name} "
-                     f"{manifest.runtime.version}"),
+        ("backbone", f"{manifest.backbone.name}, {manifest.runtime}"),
     ]  # fmt: skip
     steps = "".join(page.element("li", step) for step in next_steps(learnt))
     return page.page(

@@ -55,7 +55,6 @@ realtime = false
 url = "{url}"
 protocol = "3.1.1"                # all that the demo's own broker knows
 topic_prefix = "{prefix}"
-protocol = "3.1.1"
 """
 
 

@@ -17,6 +17,7 @@ import convert.commands
 import edge.commands
 from edge import __version__
 from edge.errors import EarpatchError
+from edge.journal import complain, log_to_stderr
 from edge.quiet import Thinned
 
 if TYPE_CHECKING:
@@ -31,20 +32,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     # It has to be set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    log_to_stderr()
     for handler in logging.getLogger().handlers:
         handler.addFilter(Thinned())
     try:
         return int(arguments.handler(arguments))
     except EarpatchError as error:
-        print(f"earpatch: {error}", file=sys.stderr)
+        complain(str(error))
         return error.exit_code
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:  # no permission, no space: the system's words, and where
         where = f"{error.filename}: " if error.filename else ""
-        print(f"earpatch: {where}{error.strerror or error}", file=sys.stderr)
+        complain(f"{where}{error.strerror or error}")
         return EarpatchError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED_EXIT_CODE

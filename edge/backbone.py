@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from edge.errors import BundleError
-from edge.runtime import RuntimeName, make_interpreter
+from edge.runtime import KernelChoice, RuntimeName, make_interpreter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,9 +57,16 @@ class Backbone:
         RuntimeUnavailableError: no runtime can load it.
     """
 
-    def __init__(self, model: bytes, info: BackboneInfo, *, runtime: RuntimeName = "auto") -> None:
+    def __init__(
+        self,
+        model: bytes,
+        info: BackboneInfo,
+        *,
+        runtime: RuntimeName = "auto",
+        kernels: KernelChoice = "auto",
+    ) -> None:
         self.info = info
-        self._interpreter, self.runtime = make_interpreter(model, runtime=runtime)
+        self._interpreter, self.runtime = make_interpreter(model, runtime=runtime, kernels=kernels)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         window = (1, info.window_frames, info.mel_bands, 1)
@@ -72,8 +79,16 @@ class Backbone:
 
     def embed(self, window: FloatArray) -> Int8Array:
         """Embeddings of one window: [frames, bands] float32 -> [columns, rows, dimension] int8."""
+        return self.embed_quantised(self.quantise(window))
+
+    def quantise(self, window: FloatArray) -> Int8Array:
+        """A window as the network takes it, [frames, bands] int8."""
         steps = np.rint(window * np.float32(1.0 / self.input.scale)) + self.input.zero_point
-        quantised = np.clip(steps, -128, 127).astype(np.int8)
+        quantised: Int8Array = np.clip(steps, -128, 127).astype(np.int8)
+        return quantised
+
+    def embed_quantised(self, quantised: Int8Array) -> Int8Array:
+        """Embeddings of one window that is int8 already."""
         self._interpreter.set_tensor(self._input_index, quantised[None, :, :, None])
         self._interpreter.invoke()
         # A copy: a view would have to be gone before the next invoke().

@@ -1,8 +1,9 @@
 """Versions of a bundle on disk: written whole beside the old one, then switched to in one step.
 
-    bundle/versions/20261125T101500Z-3f9c.../{backbone.tflite,bank.tflite,manifest.json}
+    bundle/versions/20261125T101500Z-3f9c.../{backbone.tflite,bank.tflite,golden.bin,manifest.json}
     bundle/current -> versions/...            the only thing that a switch changes
-    bundle/backbone.tflite -> current/...     and the same for the other two
+    bundle/backbone.tflite -> current/...     and the same for the other files
+    bundle/history.json                       see `edge.history`; written before the switch
 
 A power cut leaves the old version or the new one, never a mixture. A folder that holds plain files
 (a copied bundle, say) is read as it is, and turned into this layout by the next write.
@@ -10,17 +11,18 @@ A power cut leaves the old version or the new one, never a mixture. A folder tha
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from edge.durable import LEFTOVER, locked, sync_folder, write_durably, write_file
 from edge.errors import BundleError
+from edge.history import HISTORY, History, read_history
 
-FILES = ("backbone.tflite", "bank.tflite", "manifest.json")
+FILES = ("backbone.tflite", "bank.tflite", "golden.bin", "manifest.json")
 CURRENT, VERSIONS = "current", "versions"
+SIGNATURE_FILE = "signature.json"  # beside the files of a version that came signed
 KEPT = "plain-"  # a bundle that came as plain files, kept as a version
-LEFTOVER = ".writing-"  # what a power cut may leave behind begins with this
 
 
 def current_version(path: Path) -> Path:
@@ -45,7 +47,7 @@ def current_version(path: Path) -> Path:
 
 def _is_ours(entry: Path) -> bool:
     """What this module writes, an unfinished write's leftovers included."""
-    return entry.name in {*FILES, CURRENT, VERSIONS} or entry.name.startswith(LEFTOVER)
+    return entry.name in {*FILES, CURRENT, VERSIONS, HISTORY} or entry.name.startswith(LEFTOVER)
 
 
 def holds_bundle(path: Path) -> bool:
@@ -53,16 +55,51 @@ def holds_bundle(path: Path) -> bool:
     return (path / CURRENT).is_symlink() or any((path / name).exists() for name in FILES)
 
 
-def write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
+def current_name(path: Path) -> str | None:
+    """The name of the current version; none where there are plain files or nothing."""
+    current = path / CURRENT
+    return current.readlink().name if current.is_symlink() else None
+
+
+def write_version(
+    path: Path, name: str, files: dict[str, bytes], *, trial_since_utc: str | None = None
+) -> Path:
     """Write a new version under `versions/<name>` and make it the current one.
+
+    Args:
+        path: the bundle.
+        name: of the version.
+        files: by name.
+        trial_since_utc: where the version is on trial, since when.
 
     Raises:
         BundleError: the path can't be written, or holds something that is not a bundle.
     """
     try:
-        return _write_version(path, name, files)
+        check_target(path)
+        (path / VERSIONS).mkdir(parents=True, exist_ok=True)
+        with locked(path):
+            return _write_version(path, name, files, trial_since_utc)
     except OSError as error:
         raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None
+
+
+def switch_to(path: Path, name: str) -> None:
+    """Make a version that is there the current one, in one step.
+
+    Raises:
+        OSError: the bundle can't be written.
+    """
+    _switch(path / CURRENT, Path(VERSIONS) / name)
+
+
+def write_history(path: Path, history: History) -> None:
+    """Replace the bundle's history in one step.
+
+    Raises:
+        OSError: the bundle can't be written.
+    """
+    write_file(path / HISTORY, history.encoded())
 
 
 def check_target(path: Path) -> None:
@@ -83,10 +120,10 @@ def check_target(path: Path) -> None:
         raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None
 
 
-def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
-    check_target(path)
+def _write_version(
+    path: Path, name: str, files: dict[str, bytes], trial_since_utc: str | None
+) -> Path:
     versions = path / VERSIONS
-    versions.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(path, versions)
     _keep_plain_files(path, versions)
     target = versions / name
@@ -94,14 +131,17 @@ def _write_version(path: Path, name: str, files: dict[str, bytes]) -> Path:
         staged = Path(scratch) / name
         staged.mkdir()
         for file_name, data in files.items():
-            _write_durably(staged / file_name, data)
-        _sync_folder(staged)
+            write_durably(staged / file_name, data)
+        sync_folder(staged)
         staged.rename(target)
-    _sync_folder(versions)
-    _switch(path / CURRENT, Path(VERSIONS) / name)
+    sync_folder(versions)
+    there = [folder.name for folder in versions.iterdir()]
+    history = read_history(path).followed_by(name, current_name(path), there, trial_since_utc)
+    write_history(path, history)
+    switch_to(path, name)
     for file_name in FILES:
         _switch(path / file_name, Path(CURRENT) / file_name)
-    _sync_folder(path)
+    sync_folder(path)
     return target
 
 
@@ -132,9 +172,9 @@ def _keep_plain_files(path: Path, versions: Path) -> None:
     kept = versions / f"{KEPT}{number}"
     kept.mkdir()
     for file in plain:
-        _write_durably(kept / file.name, file.read_bytes())
-    _sync_folder(kept)
-    _sync_folder(versions)
+        write_durably(kept / file.name, file.read_bytes())
+    sync_folder(kept)
+    sync_folder(versions)
     _switch(current, kept.relative_to(path))
 
 
@@ -146,19 +186,4 @@ def _switch(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     fresh.replace(link)
-    _sync_folder(link.parent)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(link.parent)

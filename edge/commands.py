@@ -1,4 +1,7 @@
-"""The commands of the node: `run`, `score`, `devices`, `listen`; imports are left to each."""
+"""The commands of the node: `run`, `score`, `devices`, `listen`; imports are left to each.
+
+Those around a bundle's life are in `edge.bundle_commands`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import edge.doctor.commands
+import edge.status.commands
+from edge import bundle_commands
 from edge.errors import EarpatchError, RecordingError
 
 if TYPE_CHECKING:
@@ -15,13 +21,14 @@ if TYPE_CHECKING:
     from edge.scoring import Scored
 
 DEFAULT_URL = "mqtt://127.0.0.1:1883"
-RUNTIMES = ("auto", "tflite-runtime", "litert")
+RUNTIMES, KERNELS = bundle_commands.RUNTIMES, bundle_commands.KERNELS
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this package's commands to the parser."""
     run = commands.add_parser("run", help="listen to a source and publish events over MQTT")
     run.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML settings")
+    run.add_argument("--check", action="store_true", help="only say whether the settings are good")
     run.set_defaults(handler=_run)
 
     score = commands.add_parser("score", help="score recordings with a bundle")
@@ -41,6 +48,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     devices.add_argument("--seconds", type=float, metavar="S", help="of the meter; for ever unless")
     devices.set_defaults(handler=_devices)
 
+    bundle_commands.add_commands(commands)
+
     contract = commands.add_parser("contract", help="print what a subscriber may rely on")
     contract.add_argument(
         "--schema", action="store_true", help="JSON Schema alone; else AsyncAPI 3 with examples"
@@ -57,12 +66,23 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     listen.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
     listen.set_defaults(handler=_listen)
 
+    edge.doctor.commands.add_commands(commands)
+    edge.status.commands.add_commands(commands)
+
 
 def _run(arguments: argparse.Namespace) -> int:
     from edge.node import run_node  # noqa: PLC0415
     from edge.settings import load_settings  # noqa: PLC0415
 
-    run_node(load_settings(arguments.config))
+    path: Path = arguments.config
+    settings = load_settings(path)
+    if arguments.check:
+        from edge.reload import prepare  # noqa: PLC0415
+
+        inputs = ", ".join(each.name for each in prepare(settings).inputs)
+        print(f"{path}: good; node {settings.node.id}, inputs {inputs}")
+        return 0
+    run_node(settings, reread=lambda: load_settings(path))
     return 0
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 30.0
 EXPIRY_S = 100  # of a health message: three that did not come
 UNSCORED_S = 15.0  # an input that hears must have been scored since, or the node is stuck
+MUTE_S = 15.0  # a source must have given sound, or said why there is none
 _EXPECTED = {"starting", "hearing", "ended"}
 
 
@@ -81,12 +82,10 @@ class SelfReport:
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""
-        for each in self._inputs:
-            age_s = each.numbers.last_score_age_s
-            stuck = age_s is None or age_s > UNSCORED_S
-            if each.status.state == "hearing" and stuck and each.capture.ring.waiting:
-                return False
-        return bool(self._states) and "starting" not in self._states.values()
+        if not self._states or not all(map(_accounted_for, self._inputs)):
+            return False
+        # Sound that was over before any of it could be scored is no reason to be ready.
+        return any(e.status.state != "ended" or _was_scored(e) for e in self._inputs)
 
     def line(self) -> str:
         """One line for the service manager."""
@@ -141,6 +140,18 @@ class SelfReport:
         text = f": {status.reason}" if status.reason else ""
         level = logging.INFO if status.state in _EXPECTED else logging.WARNING
         log.log(level, "input %s is %s%s", each.name, status.state, text)
+
+
+def _accounted_for(each: Input) -> bool:
+    """What is heard must be scored; what is not heard must go on saying so."""
+    state, age_s = each.status.state, each.numbers.last_score_age_s
+    if state == "hearing":
+        return age_s is not None and age_s <= UNSCORED_S
+    return state == "ended" or (state != "starting" and each.capture.mute_s <= MUTE_S)
+
+
+def _was_scored(each: Input) -> bool:
+    return each.numbers.last_score_age_s is not None
 
 
 def _input_health(each: Input) -> InputHealth:

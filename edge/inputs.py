@@ -31,6 +31,11 @@ AGEING = (
     "sound has moved away from what was learnt; lasting deviations are told once an hour. "
     "While the machine is well, calibrate anew"
 )
+LIMIT_SHARE = 0.9
+LOWER = (
+    "made with sound up to {learnt:.0f} Hz, and this goes up to {heard:.0f} Hz: what is missing "
+    "looks like a fault; calibrate anew with this microphone at this rate"
+)
 STALE = "made with the microphone {made_with}, and this is {now}; calibrate anew with this one"
 
 
@@ -48,7 +53,7 @@ class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
     gaps: int
     gaps_s: float  # sound that is missing, in all
     real_time_factor: float  # scoring time over sound, in the last minute; from 1 on it's too slow
-    last_score_age_s: float | None
+    last_score_age_s: float | None  # None before the first
 
 
 class Input:
@@ -95,6 +100,10 @@ class Input:
         made_with, now = self.bundle.manifest.microphone, getattr(self.source, "identity", None)
         if made_with and now and made_with != now:
             return CalibrationStatus("stale", STALE.format(made_with=made_with, now=now))
+        heard_hz = self._stretch.rate_hz / 2 if self._stretch else None
+        learnt_hz = self.bundle.manifest.limit_hz
+        if heard_hz is not None and heard_hz < LIMIT_SHARE * learnt_hz:
+            return CalibrationStatus("stale", LOWER.format(learnt=learnt_hz, heard=heard_hz))
         return CalibrationStatus("ageing", AGEING) if self._drift.ageing else CURRENT
 
     @property
@@ -113,6 +122,11 @@ class Input:
             real_time_factor=round(self._load.factor, 3),
             last_score_age_s=None if last is None else round(time.monotonic() - last, 2),
         )
+
+    @property
+    def stretch(self) -> Stretch | None:
+        """The sound without a hole that is being scored now."""
+        return self._stretch
 
     @property
     def ended(self) -> bool:
@@ -140,6 +154,11 @@ class Input:
         self._end_s = block.end_s
         self._scored_s += block.duration_s
         return found
+
+    @property
+    def score(self) -> float | None:
+        """What the sound has scored last; None while there is none."""
+        return self._stretch.score if self._stretch else None
 
     def reload(self) -> None:
         """Take up the bundle's current version; the sound goes on without a hole.

@@ -12,12 +12,12 @@ from edge.evidence import ALARM
 from edge.nearest import MAX_DIMENSION
 
 if TYPE_CHECKING:
-    from edge.bundle import Manifest
     from edge.frontend import FrontEnd
+    from edge.manifest import Manifest
     from edge.scales import Scale
     from edge.tail import Tail
 
-BACKBONE_FILE, BANK_FILE, _ = FILES
+*OTHER_FILES, _ = FILES  # the manifest is the last
 
 
 def inconsistencies(manifest: Manifest) -> list[str]:
@@ -41,7 +41,7 @@ def inconsistencies(manifest: Manifest) -> list[str]:
         "window_frames": info.window_frames % max(1, info.grid_columns) != 0
         or not 0 <= 2 * info.context_columns < info.grid_columns,
         "front_end": not _is_possible(manifest.front_end),
-        "files": not {BACKBONE_FILE, BANK_FILE} <= set(manifest.files),
+        "files": set(manifest.files) != set(OTHER_FILES),
     }
     return [name for name, is_wrong in problems.items() if is_wrong]
 

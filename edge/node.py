@@ -1,12 +1,12 @@
-"""The node's loop: inputs, detectors, outbox, broker; until the sound ends or SIGTERM."""
+"""The node's loop: inputs, detectors, outbox, broker; until the sound ends, SIGTERM or SIGHUP."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +25,19 @@ from edge.desk import AlarmDesk, is_told
 from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
-from edge.inputs import Input
+from edge.reload import Reload, prepare, renewed
 from edge.remote import Remote
+from edge.signals import answered
+from edge.sparkplug.link import SparkplugLink
+from edge.status.glance import Glance
 from edge.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from edge.alarms.states import Notice
     from edge.delivery.messages import CloudEvent
+    from edge.inputs import Input
     from edge.settings import Settings
     from edge.stretch import Found
 
@@ -46,24 +50,44 @@ CORRECTED_AT_ONCE = 100  # events whose time is put right in one turn
 
 
 def run_node(
-    settings: Settings, *, stop: threading.Event | None = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    stop: threading.Event | None = None,
+    clock: Clock | None = None,
+    reread: Callable[[], Settings] | None = None,
 ) -> int:
     """Run until the sources end or `stop` is set; returns the number of events.
+
+    Args:
+        settings: what to begin with.
+        stop: ends it, as SIGTERM does.
+        clock: monotonic and UTC.
+        reread: reads the settings anew when SIGHUP asks for it; without it they stay.
 
     Raises:
         EarpatchError: a bundle, a source or the state folder can't be used.
         DeliveryError: the sound ended and the broker did not take all events in time.
     """
-    inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
-    node = Node(settings, inputs, clock or Clock())
-    with _stop_on_signals(stop or threading.Event()) as stopping:
-        return node.run(stopping)
+    stop, clock, watchdog = stop or threading.Event(), clock or Clock(), Watchdog()
+    reload = Reload(reread, watchdog)
+    make = partial(Node, clock=clock, watchdog=watchdog)
+    found, current = 0, prepare(settings)
+    node = make(*current)
+    with answered(stop.set, reload.ask):
+        while True:
+            found += node.run(stop, reload)
+            if (following := reload.take()) is None:
+                return found
+            current, node = renewed(current, following, make)
 
 
 class Node:
     """Some inputs, one loop, one broker."""
 
-    def __init__(self, settings: Settings, inputs: list[Input], clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, inputs: list[Input], clock: Clock,
+        watchdog: Watchdog | None = None,
+    ) -> None:  # fmt: skip
         self._settings, self._inputs, self._clock = settings, inputs, clock
         node, folder = settings.node.id, Path(settings.node.state_dir)
         self._outbox = Outbox(folder, settings.outbox)
@@ -75,41 +99,50 @@ class Node:
         self._self = SelfReport(node, inputs, self._desk, self._publisher, self._outbox, clock)
         names = [each.name for each in inputs]
         self._remote = Remote(node, settings.commands, names, self._desk, self._publisher, clock)
+        self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
         HomeAssistant(
             settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
             names,
         )  # fmt: skip
-        self._watchdog = Watchdog()
+        self._glance = Glance(folder, self._self, self._publisher)
+        self._watchdog = watchdog or Watchdog()
         self._anomalies = 0
         self._loss_asked_s = -LOSS_EVERY_S
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
             self._introduce(each)
 
-    def run(self, stop: threading.Event) -> int:
-        """Score until the end; events on disk first, then to the broker."""
+    def run(self, stop: threading.Event, reload: Reload | None = None) -> int:
+        """Score until the end, or other settings are due; events on disk, then to the broker."""
+        reload = reload or Reload(None, self._watchdog)
         with contextlib.closing(self._outbox):
             self._publisher.start()
+            self._glance.start()
+            self._sparkplug.start()
             try:
-                self._listen(stop)
+                following = self._listen(stop, reload)
                 self._tell_loss()
-                self._self.tell_changes()
-                self._drain(stop)
+                if not following:
+                    self._self.tell_changes()
+                    self._watchdog.stopping()  # from here on TimeoutStopSec counts
+                    self._drain(stop)
             finally:
+                self._glance.close()
                 self._errands.close()
                 self._clips.close(CLIPS_CLOSE_S)
-                self._watchdog.stopping()
+                self._sparkplug.stop()
                 self._publisher.stop()
         return self._anomalies
 
-    def _listen(self, stop: threading.Event) -> None:
+    def _listen(self, stop: threading.Event, reload: Reload) -> bool:
+        """Whether it ended because other settings are due."""
         running = list(self._inputs)
         with contextlib.ExitStack() as stack:
             for each in running:
                 stack.enter_context(each)
-            while running and not stop.is_set():
+            while running and not stop.is_set() and not reload.due():
                 wait_s = WAIT_S / len(running)
                 for each in list(running):
                     self._turn(each, wait_s)
@@ -118,6 +151,7 @@ class Node:
                 self._look_after()
             for each in running:
                 self._report(each, each.finish())
+            return bool(running) and not stop.is_set()
 
     def _turn(self, each: Input, wait_s: float) -> None:
         """Score what one input has: one block, so that the others get their turn."""
@@ -125,6 +159,7 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+            self._glance.hear(each)
         elif each.status.state not in {"starting", "hearing"}:
             self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
@@ -134,10 +169,12 @@ class Node:
 
     def _look_after(self) -> None:
         """All that has to be done again and again, beside scoring. Never blocks."""
+        self._sparkplug.turn()
         self._remote.work()
         self._errands.work()
         self._desk.tick()
         self._self.tell_changes()
+        self._glance.work()
         if time.monotonic() >= self._loss_asked_s + LOSS_EVERY_S:
             self._tell_loss()
         if self._uncorrected and self._clock.synced:
@@ -186,6 +223,8 @@ class Node:
     def _keep(self, event: CloudEvent) -> None:
         active = isinstance(event, AlarmEvent) and event.data.after.startswith("active")
         self._outbox.put(Outgoing(id=event.id, payload=msgspec.json.encode(event), active=active))
+        self._glance.event(event)
+        self._sparkplug.event(event)
         log.warning("%s", describe(event), extra={"always": True})
 
     def _correct(self) -> None:
@@ -218,18 +257,3 @@ class Node:
             raise DeliveryError(
                 f"events kept in {self._outbox.path} for the next run: {remaining}; {reason}"
             )
-
-
-@contextlib.contextmanager
-def _stop_on_signals(stop: threading.Event) -> Iterator[threading.Event]:
-    """SIGTERM and SIGINT set `stop`; elsewhere than in the main thread there are none to catch."""
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    caught = (signal.SIGTERM, signal.SIGINT)
-    previous = {number: signal.signal(number, lambda *_: stop.set()) for number in caught}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -134,11 +134,16 @@ class Remote:
         self._desk, self._publisher, self._clock = desk, publisher, clock
         self._waiting: queue.Queue[tuple[str, bytes]] = queue.Queue(MOST_WAITING)
         self._others: dict[str, Callable[[Command], Answer]] = {}
+        self._hearers: list[Callable[[Answer], None]] = []
         publisher.subscribe(f"{topics.COMMAND}/+", self.take)
 
     def add(self, name: CommandName, act: Callable[[Command], Answer]) -> None:
         """Another command that is done in the loop's thread."""
         self._others[name] = act
+
+    def listen(self, hear: Callable[[Answer], None]) -> None:
+        """Hear every answer, too."""
+        self._hearers.append(hear)
 
     def take(self, message: Received) -> None:
         """A message has come. Called in the network's thread; never raises, never waits.
@@ -165,6 +170,8 @@ class Remote:
     def tell(self, answer: Answer) -> None:
         """Publish an answer."""
         self._publisher.publish(topics.RESULT, msgspec.json.encode(answer))
+        for hear in self._hearers:
+            hear(answer)
         log.info("command %s: %s: %s", printable(answer.command), answer.status, answer.text)
 
     def answer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import platform
 import tempfile
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RuntimeName = Literal["auto", "tflite-runtime", "litert"]
+KernelName = Literal["xnnpack", "optimised", "reference"]
+KernelChoice = Literal["auto", "xnnpack", "optimised", "reference"]
 
 _MODULES = {
     "tflite-runtime": ("tflite_runtime.interpreter", "tflite-runtime"),
@@ -24,15 +27,32 @@ _MODULES = {
 }
 
 
+# XNNPACK is what a runtime takes by itself where it can.
+_RESOLVERS = {"optimised": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "reference": "BUILTIN_REF"}
+
+
 class RuntimeInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which runtime did the work; kept in the bundle, since runtimes round differently."""
+    """Which runtime did the work; kept in the bundle, since they round differently.
+
+    Reference kernels round alike in every runtime and on every machine; optimised ones alike in
+    both runtimes, and XNNPACK's like nothing else (see docs/bundle.md).
+    """
 
     name: str
     version: str
+    kernels: KernelName = "optimised"
+    machine: str = ""  # as `uname -m` says it
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}, {self.kernels} kernels on {self.machine or 'unknown'}"
 
 
 def make_interpreter(
-    model: bytes, *, runtime: RuntimeName = "auto", threads: int = 1
+    model: bytes,
+    *,
+    runtime: RuntimeName = "auto",
+    kernels: KernelChoice = "auto",
+    threads: int = 1,
 ) -> tuple[Any, RuntimeInfo]:
     """Build an interpreter with its tensors allocated.
 
@@ -41,6 +61,8 @@ def make_interpreter(
     Args:
         model: a TFLite flatbuffer.
         runtime: the one to use; `auto` takes the first that works.
+        kernels: which of its kernels; `auto` and `xnnpack` leave it to the runtime, which takes
+            XNNPACK where it can. What it took is in the answer.
         threads: more than one is slower for windows this small.
 
     Raises:
@@ -53,13 +75,16 @@ def make_interpreter(
         try:
             module = importlib.import_module(module_name)
             with _without_chatter():
-                interpreter = module.Interpreter(model_content=model, num_threads=threads)
+                interpreter = module.Interpreter(
+                    model_content=model, num_threads=threads, **_kernel_options(module, kernels)
+                )
                 interpreter.allocate_tensors()
         except _FAILURES as error:
             first_line = next(iter(str(error).splitlines()), type(error).__name__)
             failures.append(f"{name}: {first_line}")
             continue
-        return interpreter, RuntimeInfo(name, _version(distribution))
+        taken = _kernels(interpreter, kernels)
+        return interpreter, RuntimeInfo(name, _version(distribution), taken, platform.machine())
     raise RuntimeUnavailableError(
         "no TFLite runtime could load the model (" + "; ".join(failures) + "). "
         "Install tflite-runtime with numpy<2 (Python up to 3.11) or ai-edge-litert"
@@ -69,6 +94,22 @@ def make_interpreter(
 # What a runtime was seen to raise when it was built for another numpy, misses a library, or
 # meets a model that it doesn't know.
 _FAILURES = (ImportError, AttributeError, ValueError, RuntimeError, SystemError, OSError)
+
+
+def _kernel_options(module: Any, kernels: KernelChoice) -> dict[str, Any]:
+    resolver = _RESOLVERS.get(kernels)
+    if resolver is None:
+        return {}
+    return {"experimental_op_resolver_type": getattr(module.OpResolverType, resolver)}
+
+
+def _kernels(interpreter: Any, asked: KernelChoice) -> KernelName:
+    """What was really taken: litert goes without XNNPACK where it can't tell the CPUs' number."""
+    if asked == "reference":
+        return "reference"
+    # Neither runtime says it in its public interface; both have this.
+    operators = {each["op_name"] for each in interpreter._get_ops_details()}  # noqa: SLF001
+    return "xnnpack" if "DELEGATE" in operators else "optimised"
 
 
 def _version(distribution: str) -> str:

@@ -27,6 +27,7 @@ from edge.explained import explained
 from edge.remote import CommandSettings
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
+from edge.sparkplug.settings import SparkplugSettings
 from edge.words import printable
 
 if sys.version_info >= (3, 11):
@@ -83,6 +84,7 @@ class Settings(Section, frozen=True):
     inputs: tuple[InputSettings, ...] = ()
     liveness: LivenessSettings = LivenessSettings()
     mqtt: MqttSettings = MqttSettings()
+    sparkplug: SparkplugSettings = SparkplugSettings()
     outbox: OutboxLimits = OutboxLimits()
     events: EventSettings = EventSettings()
     alarm: AlarmSettings = AlarmSettings()
@@ -135,6 +137,9 @@ def load_settings(path: Path) -> Settings:
         settings = msgspec.convert(raw, Settings)
         check_broker(settings.mqtt)
         _check_inputs(settings)
+        if settings.sparkplug.enabled:
+            names = [each.name for each in settings.all_inputs()]
+            settings.sparkplug.check(settings.mqtt, names)
     except msgspec.ValidationError as error:
         reason = printable(explained(str(error), raw, _known_keys))
         raise SettingsError(f"{path}: {reason}") from None
@@ -195,6 +200,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
         "node": NodeSettings,
         "bundle": BundleSettings,
         "mqtt": MqttSettings,
+        "sparkplug": SparkplugSettings,
         "events": EventSettings,
         "clips": ClipSettings,
         "liveness": LivenessSettings,

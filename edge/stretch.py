@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+import numpy as np
 
 if TYPE_CHECKING:
     from edge.capture.sound import Block
@@ -30,6 +31,9 @@ class Stretch:
         self._detector, self.rate_hz = detector, first.rate_hz
         self._after_gap, self._samples = after_gap, 0
         self.largest = 0.0  # evidence of the last block
+        self.score: float | None = None  # the same, of the last block that gave any
+        self.column_s, self.row_edges_hz = detector.column_s, detector.row_edges_hz
+        self.levels_db = self.evidence = np.empty((0, detector.rows), np.float32)  # it added
         self.columns = 0  # of the map that were scored
         self._at_s = first.at_s  # of the first sample, as the device's own clock has it by now
 
@@ -38,8 +42,9 @@ class Stretch:
         self._at_s = block.at_s - self._samples / self.rate_hz
         self._samples += len(block.samples)
         findings = self._detector.push(block.samples)
-        evidence = findings.fast.evidence
-        self.largest = float(evidence.max()) if evidence.size else 0.0
+        self.levels_db, self.evidence = findings.levels_db, findings.fast.evidence
+        self.largest = float(self.evidence.max()) if self.evidence.size else 0.0
+        self.score = self.largest if self.evidence.size else self.score
         return self._found(findings, end_s=None)
 
     def finish(self, *, by_gap: bool) -> list[Found]:

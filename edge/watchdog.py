@@ -7,6 +7,8 @@ import os
 import socket
 import time
 
+from edge.words import printable
+
 log = logging.getLogger(__name__)
 
 LONGEST_STATUS = 200
@@ -30,11 +32,22 @@ class Watchdog:
         if self._ready and now - self._told_at < 1.0:
             return
         self._told_at = now
-        lines = [f"STATUS={status[:LONGEST_STATUS]}", "WATCHDOG=1"]
+        lines = [f"STATUS={_one_line(status)}", "WATCHDOG=1"]
         if not self._ready:
             lines.insert(0, "READY=1")
         self._ready = True
         self._tell("\n".join(lines))
+
+    def reloading(self) -> None:
+        """The configuration is being read anew; the next `alive` or `ready` ends that."""
+        self._ready = False
+        clock_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1_000
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={clock_us}")
+
+    def ready(self, status: str) -> None:
+        """As before: nothing came of reloading."""
+        self._ready = True
+        self._tell(f"READY=1\nSTATUS={_one_line(status)}")
 
     def stopping(self) -> None:
         """The node is about to end."""
@@ -51,3 +64,8 @@ class Watchdog:
                 link.sendto(text.encode(), address)
             except OSError as error:
                 log.warning("the service manager can't be told: %s", error.strerror)
+
+
+def _one_line(text: str) -> str:
+    """Another line would be another message."""
+    return printable(text[:LONGEST_STATUS])

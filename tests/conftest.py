@@ -20,6 +20,7 @@ from calibration.learn import learn
 from calibration.simulator import RATE_HZ, Box, Fault, Machine
 from calibration.survey import survey
 from edge.bundle import Bundle, open_bundle
+from tests.edge.sparkplug.summary import assertions_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,3 +145,9 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no real recordings in {SHARED}")
     return SHARED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many of Sparkplug's assertions hold, if they were tested."""
+    if text := assertions_line(terminalreporter.stats):
+        terminalreporter.write_line(text)

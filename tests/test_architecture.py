@@ -109,18 +109,31 @@ def loaded(*arguments: str, code: int = 0) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["run", "--help"], ["calibrate", "--help"], ["convert", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["run", "--help"],
+        ["install", "--help"],
+        ["calibrate", "--help"],
+        ["convert", "--help"],
+    ],
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     heavy = {"numpy", "scipy", "soundfile", "msgspec", "paho", "tflite_runtime", "ai_edge_litert"}
-    assert not (heavy | DESKTOP) & loaded(*arguments)
+    assert not (heavy | {"cryptography"} | DESKTOP) & loaded(*arguments)
 
 
 def test_score_loads_nothing_of_the_desktop_and_nothing_of_calibration(site: Site) -> None:
     found = loaded("score", str(site.bundle_path), str(site.day))
     assert "numpy" in found
-    assert not (DESKTOP | {"sklearn", "torch", "pandas", "paho"}) & found
+    assert not (DESKTOP | {"sklearn", "torch", "pandas", "paho", "cryptography"}) & found
+
+
+def test_what_is_not_signed_is_listed_and_rolled_back_without_cryptography(site: Site) -> None:
+    """It is an extra; a node may do without."""
+    assert "cryptography" not in loaded("bundles", str(site.bundle_path))
+    assert "cryptography" not in loaded("rollback", str(site.bundle_path), code=2)
 
 
 def test_run_loads_nothing_of_the_desktop(site: Site, tmp_path: Path) -> None:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edge.delivery.publisher import HURRIED_DRAIN_S
+from edge.health import UNSCORED_S
+from edge.node import CLIPS_CLOSE_S
+
 UNITS = sorted((Path(__file__).resolve().parents[1] / "systemd").glob("*.service"))
 VERIFY_S = 60.0
 SERVICE = pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
@@ -81,6 +85,58 @@ def test_the_service_needs_no_user_session(unit: Path) -> None:
 
 @SERVICE
 def test_the_service_may_write_only_where_its_state_lies(unit: Path) -> None:
+    """I23: on the system's own file system, never on the boot partition."""
     found = options(unit)["Service"]
     assert found["ProtectSystem"] == "strict"
-    assert found["StateDirectory"] == "earpatch"
+    own = "earpatch/%i" if "@" in unit.name else "earpatch"
+    assert found["StateDirectory"] == own
+    assert not [key for key in found if key.startswith(("ReadWritePaths", "BindPaths"))]
+
+
+@SERVICE
+def test_systemd_finds_little_that_the_service_could_do_to_the_computer(unit: Path) -> None:
+    """An exposure of 1.5 at most, by systemd's own measure; 10 is none at all."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed")
+    done = subprocess.run(
+        [analyze, "security", "--offline=true", "--no-pager", "--threshold=15", str(unit)],
+        capture_output=True, text=True, timeout=VERIFY_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout or done.stderr
+
+
+@SERVICE
+def test_the_service_is_started_when_it_hears_and_killed_when_it_hangs(unit: Path) -> None:
+    """E04, E10. The node tells it; that it does is in `edge/test_node_service.py`."""
+    found = options(unit)["Service"]
+    assert found["Type"] == "notify"
+    assert float(found["WatchdogSec"]) >= 2 * UNSCORED_S, "or a node might be killed that is well"
+    assert float(found["TimeoutStopSec"]) > HURRIED_DRAIN_S + CLIPS_CLOSE_S
+
+
+@SERVICE
+def test_a_password_is_handed_over_where_there_is_one(unit: Path) -> None:
+    """`SetCredential` takes the place of a file that isn't there, which would else be an error."""
+    text = unit.read_text("utf-8")
+    name = "%i" if "@" in unit.name else "earpatch"
+    assert f"LoadCredential=mqtt-password:/etc/earpatch/{name}.password\n" in text
+    assert "SetCredential=mqtt-password:\\n\n" in text
+
+
+def test_the_unit_for_several_nodes_differs_in_their_names_alone() -> None:
+    single, several = (
+        (UNITS[0].parent / name).read_text("utf-8")
+        for name in ("earpatch.service", "earpatch@.service")
+    )
+    named = several.replace("/etc/earpatch/%i.", "/etc/earpatch/earpatch.")
+    named = named.replace("=earpatch/%i\n", "=earpatch\n").replace("earpatch node %i:", "earpatch:")
+    assert named == single
+
+
+def test_the_units_run_on_the_oldest_systemd_that_is_promised() -> None:
+    """Ubuntu 22.04, so JetPack 6, has 249. What came later would be ignored there, or refused."""
+    later = {"ImportCredential", "RestartSteps", "RestartMaxDelaySec", "LogFilterPatterns"}
+    for unit in UNITS:
+        assert not later & set(options(unit)["Service"])
+        assert "notify-reload" not in unit.read_text("utf-8")

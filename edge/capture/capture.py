@@ -57,6 +57,7 @@ class Capture:
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._last_frame: float | None = None
+        self._said = time.monotonic()  # when the source gave something last
         self._lost: float | None = None  # when an open source lost sound last
         self._entered = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
@@ -86,6 +87,11 @@ class Capture:
         )
 
     @property
+    def mute_s(self) -> float:
+        """How long the source has given neither sound nor a reason for its absence."""
+        return time.monotonic() - self._said
+
+    @property
     def ended(self) -> bool:
         """Whether the sound is over and all of it was read.
 
@@ -113,6 +119,7 @@ class Capture:
         items = self.source.blocks(self._stop)
         try:
             for item in items:
+                self._said = time.monotonic()
                 if isinstance(item, Outage):
                     released = self._liveness.missing(item)
                     at_s, is_open = item.at_s, False

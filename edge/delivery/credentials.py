@@ -30,6 +30,7 @@ def password(settings: BrokerSettings) -> str | None:
     if settings.username is None:
         return None
     path, key = settings.password_file, "mqtt.password_file"
+    handed = path is None
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if folder is None or not (found := Path(folder, CREDENTIAL)).is_file():
@@ -41,6 +42,8 @@ def password(settings: BrokerSettings) -> str | None:
         raise SettingsError(f"{key} {path}: can't be read ({error.strerror})") from None
     except ValueError:
         raise SettingsError(f"{key} {path}: not UTF-8 text") from None
+    if handed and not text.strip():  # the unit's stand-in for a file that isn't there
+        return None
     line = text.rstrip("\r\n")
     if not line or len(line.splitlines()) != 1 or len(line.encode()) > MAX_PASSWORD_BYTES:
         raise SettingsError(f"{key} {path}: not one line with a password")

@@ -137,7 +137,7 @@ class Disk:
         return self.store
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         if self._lock is None:
             self._claim()
         try:

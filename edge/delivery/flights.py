@@ -6,6 +6,9 @@ import msgspec
 
 from edge.delivery.records import Waiting
 
+MAX_PACKET_BYTES = 268_435_455  # MQTT's own bound
+PACKET_OVERHEAD_BYTES = 10  # fixed header, topic length, message id, no properties
+
 
 class Flight(msgspec.Struct, frozen=True):
     """One of them."""
@@ -30,3 +33,16 @@ class Flights(dict[int, Flight]):
     def newest_s(self) -> float | None:
         """When the last one was sent."""
         return max((flight.sent_s for flight in self.values()), default=None)
+
+
+def too_large(topic: str, payload: bytes, most_bytes: int | None) -> str | None:
+    """Why a message can't be sent; None if it can.
+
+    Args:
+        topic: where.
+        payload: what.
+        most_bytes: the largest packet that the broker takes, if it has said.
+    """
+    size = len(topic.encode()) + len(payload) + PACKET_OVERHEAD_BYTES
+    most = most_bytes or MAX_PACKET_BYTES
+    return f"too large: {size} bytes, and the broker takes {most}" if size > most else None

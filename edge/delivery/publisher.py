@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edge.delivery import topics
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection
-from edge.delivery.flights import Flight, Flights
+from edge.delivery.flights import Flight, Flights, too_large
 from edge.delivery.lanes import Allowance, Lanes, Recent
 from edge.delivery.refusals import Refusals
 from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
@@ -35,8 +35,6 @@ KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count 
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
-MAX_PACKET_BYTES = 268_435_455  # MQTT's own bound
-PACKET_OVERHEAD_BYTES = 10  # fixed header, topic length, message id, no properties
 
 
 class Publisher:
@@ -241,11 +239,8 @@ class Publisher:
 
     def _fly(self, session: Session, message: Waiting, *, backlog: bool) -> None:
         topic = self.topic(message.leaf)
-        size = len(topic.encode()) + len(message.payload) + PACKET_OVERHEAD_BYTES
-        most = session.max_packet_bytes or MAX_PACKET_BYTES
-        if size > most:
-            limit = f"{size} bytes, and the broker takes {most}"
-            self._outbox.quarantine(message.sequence, f"too large: {limit}")
+        if (reason := too_large(topic, message.payload, session.max_packet_bytes)) is not None:
+            self._outbox.quarantine(message.sequence, reason)
             return
         mid = session.publish(topic, message.payload)
         if mid is not None:

@@ -219,6 +219,7 @@ class Session:
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: Any, _p: Any) -> None:
         if mid == self._greeting:
+            self._greeting = None  # ids are used again after 65,535 messages
             self._become_ready()
         self.acknowledged.put(Acknowledged(mid, reason.value, str(reason)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import subprocess
 import sys
 from dataclasses import replace
@@ -214,7 +215,7 @@ def test_every_recording_is_in_the_manifest_with_its_digest(site: Site) -> None:
 
 def test_the_manifest_holds_the_digest_of_every_other_file(site: Site) -> None:
     files = site.open().manifest.files
-    assert set(files) == {"backbone.tflite", "bank.tflite"}
+    assert set(files) == {"backbone.tflite", "bank.tflite", "golden.bin"}
     for name, expected in files.items():
         data = (site.bundle_path / name).read_bytes()
         assert expected.sha256 == hashlib.sha256(data).hexdigest()
@@ -225,6 +226,8 @@ def test_the_manifest_names_the_runtime_that_measured_the_thresholds(site: Site)
     runtime = site.open().manifest.runtime
     distribution = {"tflite-runtime": "tflite-runtime", "litert": "ai-edge-litert"}[runtime.name]
     assert runtime.version == metadata.version(distribution)
+    assert runtime.kernels == {"tflite-runtime": "optimised", "litert": "xnnpack"}[runtime.name]
+    assert runtime.machine == platform.machine()
 
 
 def test_calibrating_again_keeps_the_version_before_and_names_it(

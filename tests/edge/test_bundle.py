@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from edge.bundle import (
     BACKBONE_FILE,
     BANK_FILE,
+    GOLDEN_FILE,
     MANIFEST_FILE,
     MAX_FILE_BYTES,
     digest,
@@ -24,7 +25,7 @@ from edge.bundle import (
 from edge.bundle_store import FILES, current_version
 from edge.errors import BundleError
 from edge.frontend import FrontEnd
-from edge.runtime import RuntimeName
+from edge.runtime import KernelName, RuntimeName
 from tests.conftest import INSTALLED_RUNTIMES, Site
 from tests.edge.signed import sign
 
@@ -33,7 +34,7 @@ replace = msgspec.structs.replace
 
 @pytest.fixture
 def copied(site: Site, tmp_path: Path) -> Path:
-    """The three files of a bundle, alone in a folder, which a test may damage."""
+    """The files of a bundle, alone in a folder, which a test may damage."""
     return shutil.copytree(current_version(site.bundle_path), tmp_path / "copied")
 
 
@@ -56,7 +57,7 @@ def test_both_runtimes_open_it(site: Site, runtime: RuntimeName) -> None:
     assert bundle.bank.size == bundle.manifest.bank.rows
 
 
-def test_a_folder_with_the_three_plain_files_is_a_bundle(site: Site, copied: Path) -> None:
+def test_a_folder_with_the_plain_files_is_a_bundle(site: Site, copied: Path) -> None:
     assert open_bundle(copied).manifest == site.open().manifest
 
 
@@ -179,9 +180,17 @@ def test_an_unknown_key_is_refused(copied: Path, keys: tuple[str, ...]) -> None:
         open_bundle(copied)
 
 
-def test_another_format_is_refused(copied: Path) -> None:
-    edit(copied, "format", value="earpatch-bundle-1")
+@pytest.mark.parametrize("name", ["earpatch-bundle-9", "", 3])
+def test_another_format_is_refused(copied: Path, name: object) -> None:
+    edit(copied, "format", value=name)
     with pytest.raises(BundleError, match="not a bundle's manifest"):
+        open_bundle(copied)
+
+
+@pytest.mark.parametrize("name", ["earpatch-bundle-1", "earpatch-bundle-2"])
+def test_an_earlier_format_is_told_to_be_learnt_anew(copied: Path, name: str) -> None:
+    edit(copied, "format", value=name)
+    with pytest.raises(BundleError, match=r"earlier version of earpatch.*'earpatch calibrate'"):
         open_bundle(copied)
 
 
@@ -267,9 +276,27 @@ def test_a_backbone_in_place_of_the_bank_is_refused(copied: Path) -> None:
         open_bundle(copied)
 
 
+def test_a_manifest_with_the_digest_of_another_file_is_refused(copied: Path) -> None:
+    manifest = read_manifest(copied)
+    sign(copied, replace(manifest, files={**manifest.files, "../x": digest(b"")}))
+    with pytest.raises(BundleError, match="inconsistent in files"):
+        open_bundle(copied)
+
+
+@pytest.mark.parametrize("runtime", INSTALLED_RUNTIMES)
+@pytest.mark.parametrize("kernels", ["optimised", "reference"])
+def test_a_bundle_runs_with_the_kernels_that_its_thresholds_were_made_with(
+    copied: Path, runtime: RuntimeName, kernels: KernelName
+) -> None:
+    """H15: another choice of kernels would be another model."""
+    manifest = read_manifest(copied)
+    sign(copied, replace(manifest, runtime=replace(manifest.runtime, kernels=kernels)))
+    assert open_bundle(copied, runtime=runtime).backbone.runtime.kernels == kernels
+
+
 def test_a_manifest_without_the_digest_of_a_file_is_refused(copied: Path) -> None:
     manifest = read_manifest(copied)
-    files = {BANK_FILE: manifest.files[BANK_FILE]}
+    files = {name: manifest.files[name] for name in (BANK_FILE, GOLDEN_FILE)}
     sign(copied, replace(manifest, files=files))
     with pytest.raises(BundleError, match="inconsistent in files"):
         open_bundle(copied)

@@ -20,7 +20,7 @@ replace = msgspec.structs.replace
 
 @pytest.fixture
 def copied(site: Site, tmp_path: Path) -> Path:
-    """The three files of a bundle, alone in a folder, which a test may damage."""
+    """The files of a bundle, alone in a folder, which a test may damage."""
     return shutil.copytree(current_version(site.bundle_path), tmp_path / "copied")
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from edge.bundle_store import CURRENT, FILES, VERSIONS, current_version, holds_bundle, write_version
 from edge.errors import BundleError
+from edge.history import HISTORY
 
 Content = dict[str, bytes]
 
@@ -128,7 +129,7 @@ def test_a_version_that_exists_is_never_written_over(tmp_path: Path) -> None:
 def test_nothing_but_versions_and_links_is_left_behind(tmp_path: Path) -> None:
     path = make_versioned(tmp_path / "bundle")
     write_version(path, "v2", NEW)
-    assert {entry.name for entry in path.iterdir()} == {CURRENT, VERSIONS, *FILES}
+    assert {entry.name for entry in path.iterdir()} == {CURRENT, VERSIONS, HISTORY, *FILES}
     assert {entry.name for entry in (path / VERSIONS).iterdir()} == {"v1", "v2"}
 
 

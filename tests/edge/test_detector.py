@@ -15,7 +15,6 @@ from edge.bundle import Bundle
 from edge.detector import Detector, grid_nearest
 from edge.errors import RecordingError
 from edge.events import Event
-from edge.evidence import Weighed
 from edge.nearest import Bank
 from edge.scoring import Scored, score_recording
 from tests.conftest import Site
@@ -104,11 +103,10 @@ def test_a_block_that_completes_no_window_adds_nothing_of_the_right_shape(bundle
     assert nothing.slow is not None
     assert something.slow is not None
     assert nothing.events == []
-    arrays: list[NDArray[Any]] = [nothing.distances, nothing.levels_db]
-    others: list[NDArray[Any]] = [something.distances, something.levels_db]
-    for field in Weighed._fields:
-        arrays += [getattr(nothing.fast, field), getattr(nothing.slow, field)]
-        others += [getattr(something.fast, field), getattr(something.slow, field)]
+    arrays: tuple[Any, ...] = (nothing.distances, nothing.levels_db, *nothing.fast, *nothing.slow)
+    others: tuple[Any, ...] = (
+        something.distances, something.levels_db, *something.fast, *something.slow
+    )  # fmt: skip
     for array, other in zip(arrays, others, strict=True):
         assert array.shape == (0, other.shape[1])
         assert array.dtype == other.dtype

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float32]
 
 TAKE, LENGTH_S = 77, 30.0
-SHORT_S, LONG_S = 0.24, 2.9  # the longest of a click's scales, the shortest of an imbalance's
+# The longest of the scales against the seconds around, the shortest against all normal sound.
+SHORT_S, LONG_S = 0.72, 2.9
 IMBALANCE = Fault("imbalance", 15.0, 30.0, level_db=-3.0)  # quieter than the shaft itself
 
 

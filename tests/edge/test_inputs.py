@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -245,8 +246,21 @@ def test_a_calibration_made_with_another_microphone_is_stale(
         assert "port:1-1.3" in each.calibration.reason
 
 
+def test_a_microphone_that_opens_at_a_lower_rate_makes_the_calibration_stale(site: Site) -> None:
+    """A01: what the lower rate can't hold was learnt, and is missing now."""
+    noise = np.random.default_rng(0).normal(size=32_000).astype(np.float32) * 0.05
+    script = [Block(noise[i : i + 800], 8_000, i / 8_000) for i in range(0, 32_000, 800)]
+    each = make_input(site, Scripted(script))
+    with each:
+        while not each.ended:
+            each.step(0.1)
+            if each.calibration.state == "stale":
+                break
+    assert "this goes up to 4000 Hz" in each.calibration.reason
+
+
 def replaced(bundle: Bundle, manifest: Any) -> Bundle:
-    return type(bundle)(manifest, bundle.backbone, bundle.bank, bundle.model)
+    return dataclasses.replace(bundle, manifest=manifest)
 
 
 def slow_steps(each: Input, blocks: Sequence[Block]) -> float:

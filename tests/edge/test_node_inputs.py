@@ -16,7 +16,7 @@ from edge.clock import Clock
 from edge.delivery.status import Health, InputHealth
 from edge.detector import Detector, Findings
 from edge.errors import DeliveryError
-from edge.health import UNSCORED_S, SelfReport
+from edge.health import MUTE_S, UNSCORED_S, SelfReport
 from edge.inputs import Input
 from edge.node import Node, run_node
 from edge.settings import load_settings
@@ -250,32 +250,36 @@ def test_a_node_without_its_microphone_is_alive_and_says_so(
 class Standing:
     """An input that stands still, as the report on it sees it."""
 
-    def __init__(self, state: str, age_s: float | None, waiting: int) -> None:
+    def __init__(self, state: str, age_s: float | None, mute_s: float) -> None:
         status: Any = msgspec.defstruct("Status", [("state", str), ("reason", str)])
         numbers: Any = msgspec.defstruct("Numbers", [("last_score_age_s", Any)])
         self.name = "main"
         self.status, self.numbers = status(state, ""), numbers(age_s)
-        self.capture: Any = type("Capture", (), {"ring": type("Ring", (), {"waiting": waiting})})
+        self.capture: Any = type("Capture", (), {"mute_s": mute_s})
 
 
 @pytest.mark.parametrize(
-    ("state", "age_s", "waiting", "accounted"),
+    ("state", "age_s", "mute_s", "accounted"),
     [
-        ("hearing", 0.5, 4_800, True),
-        ("hearing", UNSCORED_S + 1.0, 4_800, False),  # sound waits, and nobody scores it
-        ("hearing", None, 4_800, False),
-        ("hearing", None, 0, True),  # the first of it is just being scored
-        ("silent", UNSCORED_S + 1.0, 0, True),
-        ("absent", None, 0, True),
-        ("starting", None, 0, False),
+        ("hearing", 0.5, 0.1, True),
+        ("hearing", UNSCORED_S + 1.0, 0.1, False),  # sound comes, and nobody scores it
+        ("hearing", UNSCORED_S + 1.0, MUTE_S + 1.0, False),  # none comes, and nobody says why
+        ("hearing", None, 0.1, False),  # the first of it is just being scored
+        ("silent", UNSCORED_S + 1.0, 0.1, True),
+        ("silent", UNSCORED_S + 1.0, MUTE_S + 1.0, False),  # that was some time ago
+        ("absent", None, 0.1, True),
+        ("absent", None, MUTE_S + 1.0, False),
+        ("starting", None, 0.1, False),
+        ("ended", None, 0.1, False),  # before any of it could be scored
+        ("ended", 60.0, 60.0, True),
     ],
 )
 def test_what_counts_as_alive(
-    state: str, age_s: float | None, waiting: int, *, accounted: bool
+    state: str, age_s: float | None, mute_s: float, *, accounted: bool
 ) -> None:
     """E04, E11."""
     nothing: Any = None
-    standing: Any = Standing(state, age_s, waiting)
+    standing: Any = Standing(state, age_s, mute_s)
     report = SelfReport("pump-3", [standing], nothing, nothing, nothing, Clock())
     assert not report.accounted_for(), "nothing is known yet"
     report._note(report._inputs[0])

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.delivery
 KILLS = 300
 WAITING = 100_000
 RATE_PER_S = 1_000.0
-WAIT_S = 400.0
+WAIT_S = 500.0
 MAX_GROWTH_MIB = 15.0
 MAX_LIVE_DELAY_S = 2.0
 

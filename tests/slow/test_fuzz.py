@@ -17,8 +17,10 @@ from edge.bundle import MANIFEST_FILE, Manifest, open_bundle, read_manifest
 from edge.bundle_store import FILES, current_version
 from edge.detector import Detector
 from edge.errors import EarpatchError, SettingsError
+from edge.golden import check
 from edge.settings import Settings, load_settings
 from tests.convert.torch_files import archive, legacy, state_dict, tensor
+from tests.slow.damage import changes, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.fuzz
 
+OTHER_FILES = ("backbone.tflite", "bank.tflite", "golden.bin")
 FILES_EACH = {
     "bundle": 1_500,
     "manifest": 1_000,
@@ -55,56 +58,16 @@ url = "mqtt://broker:1883"
 topic_prefix = "plant/hall-3"
 drain_s = 2.5
 """
-TOKENS = [
-    b"", b"\x00", b"\xff", b"\n", b"0", b"-1", b"1e999", b"nan", b"null", b"true", b'""', b"[]",
-    b"{}", b"'", b'"', b"=", b"]", b"99999999999999999999", b"\xe2\x80\xa8", b"../../etc/passwd",
-]  # fmt: skip
 VALUES = [None, True, 0, -1, 1, 2, 7, 0.5, 1e30, -1e30, 2**62, "", "x", [], [0], {}, {"x": 1}]
-
-
-def damaged(data: bytes, random: np.random.Generator) -> bytes:
-    """Bytes that differ from `data` in one way that files get damaged."""
-    at = int(random.integers(len(data)))
-    kind = random.integers(6)
-    if kind == 0:
-        changed = bytearray(data)
-        for place in random.integers(len(data), size=random.integers(1, 9)):
-            changed[place] ^= 1 << int(random.integers(8))
-        return bytes(changed)
-    if kind == 1:
-        return data[:at]
-    if kind == 2:  # a power cut leaves a tail of zeros
-        return data[:at] + bytes(len(data) - at)
-    if kind == 3:
-        return data[:at] + random.bytes(int(random.integers(1, 40))) + data[at:]
-    if kind == 4:
-        return data[:at] + data[at + int(random.integers(1, 40)) :]
-    token = TOKENS[int(random.integers(len(TOKENS)))]
-    return data[:at] + token + data[at + len(token) + 1 :]
-
-
-def changes(data: bytes, count: int, seed: int) -> Iterator[bytes]:
-    random = np.random.default_rng(seed)
-    made = 0
-    while made < count:
-        changed = damaged(data, random)
-        if changed != data:
-            made += 1
-            yield changed
-
-
-def tell(what: str, outcomes: Counter[str]) -> None:
-    counts = ", ".join(f"{name} {count}" for name, count in sorted(outcomes.items()))
-    print(f"\n{what}: {sum(outcomes.values())} damaged files: {counts}")
 
 
 def test_no_damaged_file_of_a_bundle_is_ever_used(site: Site, tmp_path: Path) -> None:
     path = site.copy_bundle(tmp_path / "bundle")
     outcomes: Counter[str] = Counter()
-    for seed, name in enumerate(("backbone.tflite", "bank.tflite")):
+    for seed, name in enumerate(OTHER_FILES):
         file = current_version(path) / name
         original = file.read_bytes()
-        for changed in changes(original, FILES_EACH["bundle"] // 2, seed):
+        for changed in changes(original, FILES_EACH["bundle"] // len(OTHER_FILES), seed):
             file.write_bytes(changed)
             with pytest.raises(EarpatchError) as failure:
                 open_bundle(path)
@@ -162,7 +125,9 @@ def test_absurd_manifests_under_their_own_id_are_clear_errors(site: Site, tmp_pa
             raw = msgspec.json.encode(msgspec.json.decode(raw, type=Manifest).with_id())
         file.write_bytes(raw)
         try:
-            detector = Detector(open_bundle(path), rate_hz=48_000)
+            bundle = open_bundle(path)
+            check(bundle)
+            detector = Detector(bundle, rate_hz=48_000)
             detector.push(site.sound[:48_000])
             detector.finish()
         except EarpatchError as error:
@@ -206,5 +171,5 @@ def test_damaged_weights_are_clear_errors(tmp_path: Path) -> None:
 
 
 def test_the_files_of_a_bundle_are_all_fuzzed_here() -> None:
-    assert set(FILES) == {"backbone.tflite", "bank.tflite", MANIFEST_FILE}
+    assert {*OTHER_FILES, MANIFEST_FILE} == set(FILES)
     assert sum(FILES_EACH.values()) >= 5_000

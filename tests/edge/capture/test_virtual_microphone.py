@@ -128,7 +128,8 @@ def test_what_is_played_at_another_rate_is_the_same_sound(
         place = int(np.argmax(signal.correlate(wanted, part, mode="valid")))
         alike.append(np.corrcoef(wanted[place : place + size], part)[0, 1])
     assert len(alike) >= 5
-    assert np.median(alike) > 0.99, alike  # a busy server leaves out a piece now and then
+    # Half a sample of delay costs one percent; a busy server leaves out a piece now and then.
+    assert np.median(alike) > 0.97, alike
 
 
 @pytest.mark.parametrize("backend", FIRST)

@@ -59,14 +59,14 @@ import json, sys, time
 from pathlib import Path
 from edge.delivery.outbox import Outbox
 from edge.delivery.publisher import Publisher
-from edge.delivery.records import Outgoing
+from edge.delivery.records import Outgoing, OutboxLimits
 from edge.delivery.settings import MqttSettings
 folder, port = Path(sys.argv[1]), sys.argv[2]
 rate, live_per_s, seconds = map(float, sys.argv[3:])
 def resident_kib(key="VmRSS:"):
     status = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith(key))
-outbox = Outbox(folder)
+outbox = Outbox(folder, OutboxLimits(max_rows=200_000))  # none is dropped for a live one
 before_kib, waiting = resident_kib(), len(outbox)
 settings = MqttSettings(url=f"mqtt://127.0.0.1:{port}", topic_prefix="site",
                         backlog_rate_per_s=rate)

@@ -1,6 +1,6 @@
 """Waiting between connections: longer each time, spread out, never hot."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery.backoff import Backoff, BackoffLimits
@@ -17,6 +17,7 @@ def test_waits_double_up_to_a_minute() -> None:
     assert [backoff.after(0.0) for _ in range(8)] == [2, 4, 8, 16, 32, 60, 60, 60]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), max_size=60), st.booleans())
 def test_no_wait_is_shorter_than_a_second_or_longer_than_a_minute(
     lasted_s: list[float], considerate: bool

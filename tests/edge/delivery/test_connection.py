@@ -23,7 +23,7 @@ from edge.delivery import connection as connection_module
 from edge.delivery.backoff import BackoffLimits
 from edge.delivery.client import Identity, make_client
 from edge.delivery.connection import Connection, can_subscribe
-from edge.delivery.credentials import tls_context
+from edge.delivery.credentials import password, tls_context
 from edge.delivery.settings import BrokerSettings
 from edge.delivery.trouble import Kind, of_exception
 from edge.errors import SettingsError
@@ -223,6 +223,15 @@ def test_a_password_from_a_systemd_credential_opens_the_door(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     with connecting(settings(guarded, username="node")) as connection:
         wait_until(lambda: connection.session)
+
+
+def test_a_credential_that_stands_in_for_a_missing_file_is_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unit has one, so that a node without a password starts as well."""
+    (tmp_path / "mqtt-password").write_text("\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert password(settings(1, username="node")) is None
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

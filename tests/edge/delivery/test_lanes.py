@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery import publisher as publisher_module
@@ -58,6 +58,7 @@ def test_those_of_a_paused_leaf_are_passed_over_until_it_is_looked_at_again(
     outbox.close()
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 1_000), st.lists(st.floats(0, 5, allow_subnormal=False), max_size=100))
 def test_no_more_is_taken_than_the_rate_and_a_small_burst_allow(
     rate_per_s: float, waits_s: list[float]

@@ -6,10 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.delivery import publisher as publisher_module
+from edge.delivery import flights as flights_module
 from edge.delivery import refusals as refusals_module
 from edge.delivery import suspicion
 from edge.delivery.refusals import LAST_PAUSE_S, QUOTA_EXCEEDED, Refusals
@@ -59,7 +59,7 @@ def test_too_large_for_mqtt_is_quarantined_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """F22: the protocol's own bound of 256 MiB, here a smaller one."""
-    monkeypatch.setattr(publisher_module, "MAX_PACKET_BYTES", 1_000)
+    monkeypatch.setattr(flights_module, "MAX_PACKET_BYTES", 1_000)
     with run_mosquitto(tmp_path, port := free_port()), publishing(tmp_path, port) as (node, outbox):
         connected(node)
         put(outbox, LARGE)
@@ -185,6 +185,7 @@ def test_a_rule_of_the_broker_does_not_empty_the_backlog_into_the_quarantine(
             wait_until(lambda: len(set(heard.payloads(EVENTS))) >= 198)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 400), st.booleans()), max_size=60))
 def test_pauses_grow_to_five_minutes_and_end_when_something_is_taken(
     answers: list[tuple[float, bool]],

@@ -1,12 +1,13 @@
 """ULIDs: a codec of 26 characters, and ids that never go back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery.ulid import LAST, LENGTH, RANDOM_BITS, UlidSource, decode, encode
 
 
+@settings(deadline=None)
 @given(st.integers(0, LAST))
 def test_what_is_encoded_is_decoded(number: int) -> None:
     text = encode(number)
@@ -14,6 +15,7 @@ def test_what_is_encoded_is_decoded(number: int) -> None:
     assert decode(text) == number
 
 
+@settings(deadline=None)
 @given(st.integers(0, LAST), st.integers(0, LAST))
 def test_texts_sort_as_numbers_do(one: int, other: int) -> None:
     assert (encode(one) < encode(other)) == (one < other)
@@ -40,6 +42,7 @@ def test_more_than_128_bits_are_refused(number: int) -> None:
         encode(number)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**60), 2**60), min_size=1, max_size=50))
 def test_ids_grow_whatever_the_clock_does(clock_ms: list[int]) -> None:
     """I04: it stands still, goes two weeks back, or leaves the calendar."""

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery.written import HOUR_S, WrittenBytes, process_write_bytes
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=30, max_size=80))
 def test_it_is_the_sum_of_the_last_24_hours(each_hour: list[int]) -> None:
     now_s, total = 0.0, 0

@@ -1,0 +1,1 @@
+"""`earpatch doctor`: everything a node depends on, looked at one after another."""

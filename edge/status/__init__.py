@@ -1,0 +1,1 @@
+"""`earpatch status`: a running node at a glance, over a local socket."""
