@@ -7,7 +7,6 @@ may know all three.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -32,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # It has to be set before numpy is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = _parser().parse_args(argv)
-    log_to_stderr()
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(Thinned())
+    log_to_stderr(Thinned())
     try:
         return int(arguments.handler(arguments))
     except EarpatchError as error:

@@ -53,10 +53,16 @@ class JournalFormatter(logging.Formatter):
         return prefixed(super().format(record), priority(record.levelno))
 
 
-def log_to_stderr() -> None:
-    """Set up logging for a command: messages alone, and priorities where the journal reads them."""
+def log_to_stderr(thinned: logging.Filter | None = None) -> None:
+    """Set up logging for a command: messages alone, and priorities where the journal reads them.
+
+    Args:
+        thinned: drops lines that come again and again. Handlers that are there already are left.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JournalFormatter() if to_journal() else logging.Formatter("%(message)s"))
+    if thinned is not None:
+        handler.addFilter(thinned)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 

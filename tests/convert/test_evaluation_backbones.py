@@ -92,7 +92,9 @@ def test_one_backbone_under_two_names_takes_the_same_time() -> None:
     windows = np.random.default_rng(0).normal(0, 1, (3, 96, 128)).astype(np.float32)
     one, other = measure_latency({"builtin": backbone, "mn04": backbone}, windows, 60)
     assert (one.backbone, other.backbone) == ("builtin", "mn04")
-    assert one.ratio_to_mn04 == pytest.approx(1, abs=0.3)
+    # The median of pairs; a busy machine disturbs it, another backbone's time would be ten-fold.
+    assert one.ratio_to_mn04 is not None
+    assert 0.2 < one.ratio_to_mn04 < 5
     assert other.ratio_to_mn04 == 1
     for row in (one, other):
         assert 0.05 < row.median_ms <= row.quantile_90_ms

@@ -14,6 +14,7 @@ import pytest
 from edge.capture.cards import Card, list_cards
 from edge.capture.holder import holder
 from tests.edge.capture.fake_root import HEADPHONES, FakeRoot, Hardware, c_media
+from tests.edge.delivery.test_listen import wait_until
 
 DEADLINE_S = 20.0
 NOBODY = 999_999_999
@@ -38,10 +39,16 @@ def test_a_closed_device_has_no_holder(root: FakeRoot) -> None:
     assert holder(microphone(root), root=root.path) is None
 
 
+def named(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a child has become what it was started as; until then it has its parent's name."""
+    return Path(f"/proc/{process.pid}/comm").read_text(encoding="ascii").strip() == "sleep"
+
+
 def test_the_holder_is_named_with_its_process(root: FakeRoot) -> None:
     """A12, A13: arecord or PulseAudio has it."""
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
+            wait_until(lambda: named(process))
             show_real(root, process.pid)
             root.hold(1, process.pid)
             assert holder(microphone(root), root=root.path) == f"sleep (process {process.pid})"
@@ -53,6 +60,7 @@ def test_a_stopped_holder_is_said_to_be_stopped(root: FakeRoot) -> None:
     """A17, D14: an earlier run was suspended with Ctrl-Z and keeps the device."""
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
+            wait_until(lambda: named(process))
             show_real(root, process.pid)
             root.hold(1, process.pid)
             process.send_signal(signal.SIGSTOP)
