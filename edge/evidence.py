@@ -85,7 +85,7 @@ class Evidence:
 
     def __init__(self, thresholds: Thresholds, scales: Sequence[Scale], rows: int) -> None:
         self._alarm = np.float32(thresholds.alarm)
-        self._local = ScaleStream(thresholds.local, rows)
+        self._local = ScaleStream(thresholds.local, rows, keeps_excess=True)
         self._calm = Calm(thresholds.local, rows)
         self._own = np.empty((0, rows), np.float32)  # local deviations that wait
         self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
 MAX_DIMENSION = 2**24 // (3 * 128 * 128)
-# The product of one block stays in the second-level cache of a small core. Both are multiples of
-# what a BLAS works on at once, and large enough that it spends little on packing.
-BLOCK_QUERIES = 256
+# A BLAS copies the rows anew for each block of queries, so many queries at once; a window has far
+# fewer. So few rows, that the product of a window's queries stays in a small core's cache.
+BLOCK_QUERIES = 1024
 BLOCK_ROWS = 512
 
 

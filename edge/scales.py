@@ -71,10 +71,17 @@ class Calm:
 
 
 class ScaleStream:
-    """One scale: averages of both streams and their joint deviation, kept until it is taken."""
+    """One scale: averages of both streams and their joint deviation, kept until it is taken.
 
-    def __init__(self, scale: Scale, rows: int) -> None:
+    Args:
+        scale: what is normal.
+        rows: how many rows a column has.
+        keeps_excess: whether `take_excess` will be called for every column.
+    """
+
+    def __init__(self, scale: Scale, rows: int, *, keeps_excess: bool = False) -> None:
         self.scale = scale
+        self._keeps_excess = keeps_excess
         self.is_slow = scale.columns > SLOW_COLUMNS
         self._shared = scale.against == "normal" and scale.columns > LOCAL_COLUMNS
         self._distance, self._level, self._joint = (
@@ -135,7 +142,8 @@ class ScaleStream:
         raw = added(distance, level, self._distance, self._level, self.scale.against)
         joint = (raw - self._joint[0]) / self._joint[1] * self._fullness(len(raw), end)
         self._deviations = np.concatenate([self._deviations, joint])
-        self._excess = np.concatenate([self._excess, level - self._level[0]])
+        if self._keeps_excess:
+            self._excess = np.concatenate([self._excess, level - self._level[0]])
 
     def _fullness(self, count: int, end: int | None) -> FloatArray:
         """Fewer columns at the ends vary more: their deviation counts for less."""

@@ -209,3 +209,28 @@ def test_the_nearest_rows_of_the_bank_come_out_beside_their_columns(
         for i in range(0, LENGTH, 70)
     ]
     assert np.array_equal(Weighed.join([*parts, stream.finish()]).nearest, nearest)
+
+
+def held_bytes(thing: object, seen: set[int]) -> int:
+    """All arrays that an object holds, wherever in it."""
+    if id(thing) in seen:
+        return 0
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        return max(thing.nbytes, 0 if thing.base is None else held_bytes(thing.base, seen))
+    if isinstance(thing, (list, tuple)):
+        return sum(held_bytes(each, seen) for each in thing)
+    return sum(held_bytes(each, seen) for each in getattr(thing, "__dict__", {}).values())
+
+
+@STAGES
+def test_what_is_held_does_not_grow_with_the_stream(scales: tuple[Scale, ...]) -> None:
+    """A node listens for years."""
+    stream = Evidence(thresholds(*scales), scales, ROWS)
+    held = []
+    for minute in range(8):
+        distances, levels_db = noisy(750 + minute)
+        for start in range(0, 744, 8):
+            stream.push(distances[start : start + 8], levels_db[start : start + 8])
+        held.append(held_bytes(stream, set()))
+    assert held[-1] == held[1]

@@ -101,7 +101,7 @@ def test_both_deviations_are_in_their_own_spreads_and_add_up() -> None:
 
 
 def test_the_excess_is_the_averaged_level_above_normal() -> None:
-    stream = ScaleStream(SHORT, ROWS)
+    stream = ScaleStream(SHORT, ROWS, keeps_excess=True)
     stream.push(*raised(quiet(20), 10, 11, 0.0, 6.0))
     assert np.allclose(stream.take_excess(14)[8:13, 1], [0, 2, 2, 2, 0], atol=1e-4)
 
