@@ -74,7 +74,10 @@ class Assembler:
         return count if count <= len(self._pending) else None
 
     def _block(self, count: int, arrived_s: float) -> Block:
-        placed = self._timeline.place(count / self._rate_hz, arrived_s, overflowed=self._overflowed)
+        behind_s = (len(self._pending) - count) / self._rate_hz  # it was heard before all of that
+        placed = self._timeline.place(
+            count / self._rate_hz, arrived_s - behind_s, overflowed=self._overflowed
+        )
         self.lost_s += placed.lost_s
         cut = self._cut or self._overflowed or placed.lost_s > 0.0
         samples, self._pending = self._pending[:count], self._pending[count:]

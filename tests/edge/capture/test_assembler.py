@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.capture.assembler import SETTLE_S, Assembler
@@ -36,6 +36,7 @@ def settled() -> Assembler:
     return assembler
 
 
+@example(sizes=[1, 1, 109, 350, 199, 200, 200, 200, 201])
 @given(sizes=st.lists(st.integers(1, 350), min_size=1, max_size=40))
 @settings(max_examples=60, deadline=None)
 def test_however_it_is_cut_nothing_is_lost_and_each_sample_has_its_time(sizes: list[int]) -> None:
