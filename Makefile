@@ -26,7 +26,7 @@ demo: $(VENV)/demo.stamp ## the product in a minute: no microphone, no broker, n
 	$(EARPATCH) demo
 
 test: lint types ## lint, types and tests
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 2
 
 lint: $(VENV)/test.stamp ## ruff
 	$(BIN)/ruff check .
