@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.tail_fit import block_columns, block_maxima, fit_tail
-from edge.evidence import ALARM, Evidence, Thresholds, departures
+from edge.evidence import ALARM, Evidence, Thresholds, departure
 from edge.scales import (
     LOCAL_COLUMNS,
     SLOW_COLUMNS,
@@ -25,6 +25,7 @@ from edge.scales import (
     added,
     fullness,
     moving,
+    side_by_side,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge.moving import Departure, MovingAverage, MovingMedian
+    from edge.moving import MovingAverage, MovingMedian
 
     FloatArray = NDArray[np.float32]
     Statistics = tuple[FloatArray, FloatArray]  # centre and spread, by row
@@ -143,7 +144,7 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, start + COLUMNS_AT_ONCE) for start in range(0, count, COLUMNS_AT_ONCE)]
 
 
-def _streamed(stream: MovingAverage | MovingMedian | Departure, columns: FloatArray) -> FloatArray:
+def _streamed(stream: MovingAverage | MovingMedian, columns: FloatArray) -> FloatArray:
     parts = [stream.push(columns[part]) for part in _parts(len(columns))]
     return np.concatenate([*parts, stream.finish()])
 
@@ -160,8 +161,14 @@ def _calmed(local: Scale, segment: Segment) -> Segment:
 
 
 def _departed(local: Scale, segment: Segment) -> Segment:
-    distance, level = departures(local, segment.distances.shape[1])
-    return Segment(_streamed(distance, segment.distances), _streamed(level, segment.levels_db))
+    rows = segment.distances.shape[1]
+    stream = departure(local, rows)
+    parts = [
+        stream.push(side_by_side(segment.distances[part], segment.levels_db[part]))
+        for part in _parts(len(segment.distances))
+    ]
+    both = np.concatenate([*parts, stream.finish()])
+    return Segment(both[:, :rows], both[:, rows:])
 
 
 def _learn_scale(

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from edge.moving import Departure
-from edge.scales import LOCAL_COLUMNS, SLOW_COLUMNS, Calm, Scale, ScaleStream
+from edge.scales import LOCAL_COLUMNS, SLOW_COLUMNS, Calm, Scale, ScaleStream, side_by_side
 from edge.tail import Tail
 
 if TYPE_CHECKING:
@@ -68,10 +68,11 @@ class Weighed(NamedTuple):
         return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def departures(local: Scale, rows: int) -> tuple[Departure, Departure]:
-    """How distances, and how levels, depart from the seconds around."""
+def departure(local: Scale, rows: int) -> Departure:
+    """How distances and levels, side by side, depart from the seconds around."""
+    levels_db = np.full(rows, -np.inf, np.float32)  # have no floor
     floor = np.asarray(local.distance.centre[:rows], np.float32)
-    return Departure(RECENT_COLUMNS, rows, floor), Departure(RECENT_COLUMNS, rows)
+    return Departure(RECENT_COLUMNS, 2 * rows, np.concatenate([floor, levels_db]))
 
 
 class Evidence:
@@ -90,7 +91,8 @@ class Evidence:
         self._own = np.empty((0, rows), np.float32)  # local deviations that wait
         self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
         self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
-        self._departures = departures(thresholds.local, rows)
+        self._rows = rows
+        self._departure = departure(thresholds.local, rows)
         self._contrast = np.empty((0, rows), np.float32)
         self._nearest = np.empty((0, rows), np.int32)
         self._bands = np.empty((0, rows), np.float32)
@@ -121,9 +123,7 @@ class Evidence:
             else:
                 stream.push(*(calmed if stream.is_slow else limited))
         self._share_out(last=False)
-        distance, level = self._departures
-        departed = distance.push(distances) if self._recent else distances[:0]
-        self._depart(departed, level.push(levels_db))
+        self._depart(self._departure.push(side_by_side(distances, levels_db)))
         return self._take()
 
     def finish(self) -> Weighed:
@@ -131,13 +131,13 @@ class Evidence:
         for stream in (self._local, *self._normal):
             stream.finish()
         self._share_out(last=True)
-        distance, level = self._departures
-        self._depart(distance.finish(), level.finish())
+        self._depart(self._departure.finish())
         for stream in self._recent:
             stream.finish()
         return self._take()
 
-    def _depart(self, distances: FloatArray, levels_db: FloatArray) -> None:
+    def _depart(self, both: FloatArray) -> None:
+        distances, levels_db = both[:, : self._rows], both[:, self._rows :]
         self._contrast = np.concatenate([self._contrast, levels_db])
         for stream in self._recent:
             stream.push(distances, levels_db)

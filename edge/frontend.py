@@ -8,7 +8,7 @@ of EfficientAT (Schmid et al., ICASSP 2023), from which the `mn04` backbone come
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MEL_BREAK_HZ = 700.0
 MEL_SCALE = 1127.0
+GROUP_BANDS = 32  # bands of one matrix product: most filters reach few bins
 
 
 class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,13 +94,14 @@ class LogMel:
     def __init__(self, front_end: FrontEnd, *, limit_hz: float | None = None) -> None:
         self.front_end = front_end
         self._window = np.hanning(front_end.frame_length).astype(np.float32)
-        self._filters = mel_filters(front_end)
+        self._filters = _grouped(mel_filters(front_end))
         self._gain = np.float32(10.0 ** (front_end.gain_db / 20.0))
         limit = np.inf if limit_hz is None else limit_hz
         self._silent_bands = band_edges_hz(front_end)[:-1] >= limit
         self._lead = (front_end.frame_length - front_end.hop_length) // 2
         self._samples = np.empty(0, np.float32)
         self._started = False
+        self._room: _Room | None = None
 
     def samples_for(self, frames: int) -> int:
         """Samples still to be pushed before `frames` further frames can be pulled."""
@@ -146,15 +148,58 @@ class LogMel:
 
     def _transform(self, samples: FloatArray) -> FloatArray:
         front_end = self.front_end
-        emphasised = self._gain * (samples[1:] - np.float32(front_end.preemphasis) * samples[:-1])
-        frames = np.lib.stride_tricks.sliding_window_view(emphasised, front_end.frame_length)
-        frames = frames[:: front_end.hop_length] * self._window
-        spectrum = fft.rfft(frames, n=front_end.fft_size)
-        power = spectrum.real**2 + spectrum.imag**2
-        mel = power @ self._filters
+        frames = 1 + (len(samples) - 1 - front_end.frame_length) // front_end.hop_length
+        if self._room is None or len(self._room.frames) != frames:
+            self._room = _Room.of(front_end, frames)
+        emphasised, framed, padded, power, squares = self._room
+        np.multiply(samples[:-1], np.float32(-front_end.preemphasis), out=emphasised)
+        emphasised += samples[1:]
+        emphasised *= self._gain
+        np.multiply(framed, self._window, out=padded[:, : front_end.frame_length])
+        spectrum = fft.rfft(padded)
+        np.square(spectrum.real, out=power)
+        np.square(spectrum.imag, out=squares)
+        power += squares
+        mel = np.empty((frames, front_end.mel_bands), np.float32)
+        for bins, bands, weights in self._filters:
+            np.matmul(power[:, bins], weights, out=mel[:, bands])
         if self._silent_bands.any():
             mel[:, self._silent_bands] = 0.0
-        out = np.log(mel + np.float32(front_end.power_floor))
-        out += np.float32(front_end.log_offset)
-        out *= np.float32(1.0 / front_end.log_scale)
-        return np.asarray(out, dtype=np.float32)
+        mel += np.float32(front_end.power_floor)
+        np.log(mel, out=mel)
+        mel += np.float32(front_end.log_offset)
+        mel *= np.float32(1.0 / front_end.log_scale)
+        return mel
+
+
+class _Room(NamedTuple):
+    """Where so many frames are worked on, again and again."""
+
+    emphasised: FloatArray
+    frames: FloatArray  # a view of it, [n, frame_length]
+    padded: FloatArray  # [n, fft_size], zeros behind the frames
+    power: FloatArray  # [n, fft_size / 2 + 1]
+    squares: FloatArray
+
+    @classmethod
+    def of(cls, front_end: FrontEnd, frames: int) -> _Room:
+        length, hop = front_end.frame_length, front_end.hop_length
+        emphasised = np.empty((frames - 1) * hop + length, np.float32)
+        view = np.lib.stride_tricks.sliding_window_view(emphasised, length)[::hop]
+        bins = front_end.fft_size // 2 + 1
+        padded = np.zeros((frames, front_end.fft_size), np.float32)
+        return cls(
+            emphasised, view, padded,
+            np.empty((frames, bins), np.float32), np.empty((frames, bins), np.float32),
+        )  # fmt: skip
+
+
+def _grouped(filters: FloatArray) -> list[tuple[slice, slice, FloatArray]]:
+    """Filters, some neighbouring bands at a time, over only the bins that they reach."""
+    groups = []
+    for first in range(0, filters.shape[1], GROUP_BANDS):
+        bands = slice(first, first + GROUP_BANDS)
+        reached = np.flatnonzero(filters[:, bands].any(axis=1))
+        bins = slice(int(reached[0]), int(reached[-1]) + 1) if len(reached) else slice(0, 1)
+        groups.append((bins, bands, np.ascontiguousarray(filters[bins, bands])))
+    return groups

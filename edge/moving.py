@@ -6,7 +6,7 @@ Means are taken in integers, so they are the same, bit for bit, however the stre
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,12 +36,12 @@ class _Moving(ABC):
             raise ValueError(f"a centred window has an odd number of columns, not {columns}")
         self.columns = columns
         self._reach = columns // 2
-        self._kept = np.empty((0, rows), np.float32)  # what the next windows still need
+        self._kept = self._held(np.empty((0, rows), np.float32))  # what the next windows need
         self._next = 0  # index in `_kept` of the column that the next window is centred on
 
     def push(self, columns: FloatArray) -> FloatArray:
         """[n, rows] in, the columns that are complete by now out, in order."""
-        self._kept = np.concatenate([self._kept, columns])
+        self._kept = np.concatenate([self._kept, self._held(columns)])
         return self._take(len(self._kept) - self._reach - self._next)
 
     def finish(self) -> FloatArray:
@@ -58,18 +58,25 @@ class _Moving(ABC):
         self._next += len(out) - drop
         return out
 
+    def _held(self, columns: FloatArray) -> NDArray[Any]:
+        """What is kept of columns."""
+        return columns
+
     @abstractmethod
-    def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
+    def _over(self, kept: NDArray[Any], first: IntArray, last: IntArray) -> FloatArray:
         """What each window `kept[first:last]` amounts to, [len(first), rows]."""
 
 
 class MovingAverage(_Moving):
     """The mean of each window."""
 
-    def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
-        steps = np.rint(kept.astype(np.float64) * STEPS_A_UNIT).astype(np.int64)
+    def _held(self, columns: FloatArray) -> IntArray:
+        steps = np.rint(columns.astype(np.float64) * STEPS_A_UNIT)
+        return np.asarray(steps, np.int64)
+
+    def _over(self, kept: IntArray, first: IntArray, last: IntArray) -> FloatArray:
         sums = np.zeros((len(kept) + 1, kept.shape[1]), np.int64)
-        np.cumsum(steps, axis=0, out=sums[1:])
+        np.cumsum(kept, axis=0, out=sums[1:])
         widths = (last - first)[:, None] * float(STEPS_A_UNIT)
         return np.asarray((sums[last] - sums[first]) / np.maximum(widths, 1.0), np.float32)
 

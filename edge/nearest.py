@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 # |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
 MAX_DIMENSION = 2**24 // (3 * 128 * 128)
-# A BLAS copies the rows anew for each block of queries, so many queries at once; a window has far
-# fewer. So few rows, that the product of a window's queries stays in a small core's cache.
-BLOCK_QUERIES = 1024
+# The product of so many queries and rows stays in a small core's cache, and costs little more than
+# one of everything at once. A window has fewer queries.
+BLOCK_QUERIES = 512
 BLOCK_ROWS = 512
 
 
@@ -52,7 +52,9 @@ class Bank:
             )
         self.size, self.dimension = rows.shape
         self._block_queries = block_queries
-        self._tiles = [_fold(rows[i : i + block_rows]) for i in range(0, self.size, block_rows)]
+        folded = _fold(rows)
+        # Transposed views: a BLAS packs rows that lie one behind the other faster than columns.
+        self._tiles = [folded[i : i + block_rows].T for i in range(0, self.size, block_rows)]
         self._queries = np.ones((block_queries, self.dimension + 1), np.float32)
         widest = min(block_rows, self.size)
         self._products = np.empty((block_queries * widest,), np.float32)
@@ -74,38 +76,44 @@ class Bank:
         squared, rows = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
         for start in range(0, len(queries), self._block_queries):
             place = slice(start, start + self._block_queries)
-            squared[place], rows[place] = self._search(queries[place])
+            self._search(queries[place], squared[place], rows[place])
         return squared, rows
 
-    def _search(self, block: Int8Array) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    def _search(
+        self, block: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
+    ) -> None:
+        """Fill in the answers for at most `block_queries` queries."""
         augmented = self._queries[: len(block)]
-        augmented[:, :-1] = block
-        best, rows = self._nearest_in(augmented, self._tiles[0])
+        features = augmented[:, :-1]
+        features[:] = block
+        best, rows[:] = self._nearest_in(augmented, self._tiles[0])
         first = self._tiles[0].shape[1]
         for tile in self._tiles[1:]:
             least, found = self._nearest_in(augmented, tile)
             nearer = least < best
             np.copyto(best, least, where=nearer)
-            np.copyto(rows, found + first, where=nearer)
+            np.copyto(rows, found + first, where=nearer, casting="same_kind")
             first += tile.shape[1]
-        features = augmented[:, :-1]
-        norms = np.einsum("qd,qd->q", features, features)
-        # The sum may exceed 2**24, so it is taken in integers.
-        return norms.astype(np.int32) + best.astype(np.int32), rows
+        # The sum with the query's own norm may exceed 2**24, so it is taken in integers.
+        squared[:] = np.einsum("qd,qd->q", features, features)
+        squared += best.astype(np.int32)
 
     def _nearest_in(
         self, augmented: NDArray[np.float32], tile: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
         """Of one tile: how near the nearest row is, less the query's norm, and which that is."""
-        shape = (len(augmented), tile.shape[1])
-        products = self._products[: shape[0] * shape[1]].reshape(shape)
+        count = len(augmented)
+        products = self._products[: count * tile.shape[1]].reshape(count, -1)
         np.matmul(augmented, tile, out=products)
         found = products.argmin(axis=1)
-        return products[self._every[: len(found)], found], found
+        return products[self._every[:count], found], found
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:
-    """`[-2 m; |m|^2]`, [dimension + 1, rows]."""
-    wide = rows.astype(np.float32)
-    norms = np.einsum("rd,rd->r", wide, wide)
-    return np.ascontiguousarray(np.vstack([-2.0 * wide.T, norms]))
+    """`[-2 m, |m|^2]`, [rows, dimension + 1]."""
+    folded = np.empty((len(rows), rows.shape[1] + 1), np.float32)
+    features = folded[:, :-1]
+    features[:] = rows
+    np.einsum("rd,rd->r", features, features, out=folded[:, -1])
+    features *= -2.0
+    return folded

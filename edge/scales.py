@@ -88,7 +88,8 @@ class ScaleStream:
             (np.asarray(s.centre[:rows], np.float32), np.asarray(s.spread[:rows], np.float32))
             for s in (scale.distance, scale.level, scale.joint)
         )
-        self._averages = (moving(scale.columns, rows), moving(scale.columns, rows))
+        self._rows = rows
+        self._average = moving(scale.columns, 2 * rows)  # of both streams, side by side
         self._own_average = MovingAverage(scale.columns, rows)
         empty = np.empty((0, rows), np.float32)
         self._deviations, self._excess, self._own_means = empty, empty, empty
@@ -109,13 +110,11 @@ class ScaleStream:
     def push(self, distances: FloatArray, levels_db: FloatArray) -> None:
         """Take in columns, [n, rows]."""
         self._seen += len(distances)
-        distance, level = self._averages
-        self._add(distance.push(distances), level.push(levels_db), None)
+        self._add(self._average.push(side_by_side(distances, levels_db)), None)
 
     def finish(self) -> None:
         """The stream has ended."""
-        distance, level = self._averages
-        self._add(distance.finish(), level.finish(), self._seen)
+        self._add(self._average.finish(), self._seen)
 
     def push_own(self, own: FloatArray, *, last: bool) -> None:
         """Take in local deviations, of which each cell will get its share."""
@@ -138,18 +137,21 @@ class ScaleStream:
         taken, self._excess = self._excess[:count], self._excess[count:]
         return taken
 
-    def _add(self, distance: FloatArray, level: FloatArray, end: int | None) -> None:
+    def _add(self, both: FloatArray, end: int | None) -> None:
+        distance, level = both[:, : self._rows], both[:, self._rows :]
         raw = added(distance, level, self._distance, self._level, self.scale.against)
-        joint = (raw - self._joint[0]) / self._joint[1] * self._fullness(len(raw), end)
+        joint = (raw - self._joint[0]) / self._joint[1]
+        if end is not None or self._done < self.scale.columns:
+            joint *= fullness(self._done + np.arange(len(raw)), self.scale.columns, end)
+        self._done += len(raw)
         self._deviations = np.concatenate([self._deviations, joint])
         if self._keeps_excess:
             self._excess = np.concatenate([self._excess, level - self._level[0]])
 
-    def _fullness(self, count: int, end: int | None) -> FloatArray:
-        """Fewer columns at the ends vary more: their deviation counts for less."""
-        share = fullness(self._done + np.arange(count), self.scale.columns, end)
-        self._done += count
-        return share
+
+def side_by_side(distances: FloatArray, levels_db: FloatArray) -> FloatArray:
+    """[n, rows] each to [n, 2 rows]: what is done to both is done at once."""
+    return np.concatenate([distances, levels_db], axis=1)
 
 
 def moving(columns: int, rows: int) -> MovingAverage | MovingMedian:

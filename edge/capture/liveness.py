@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 REMEMBERED_S = 0.5  # a buffer that comes again does so within this time
 NEEDLE_SAMPLES = 64
 FEW_MATCHES = 8
+BUFFERED = 4  # times what counts: sound is seldom moved
 
 
 class Liveness:
@@ -45,7 +46,7 @@ class Liveness:
             "frozen": settings.frozen_after_s,
             "clipped": settings.clipped_after_s,
         }
-        self._history = np.empty(0, np.float32)
+        self._echo = _Echo()
         self._held: list[Block] = []  # good, but not known yet to be followed by good sound
         self._good_s = 0.0
         self._bad: State | None = None
@@ -57,17 +58,13 @@ class Liveness:
         """A block has come; returns what may be scored now."""
         if block.cut:
             released = self._release_all()
-            self._history = np.empty(0, np.float32)
+            self._echo = _Echo()
         else:
             released = []
         self.level_dbfs = level_dbfs(block.samples)
-        state, reason = self._judge(block)
-        self._remember(block)
+        state, reason = self._judge(block, again=self._echo.heard_before(block))
         if state == "hearing":
             self._bad, self._bad_s = None, 0.0
-            borders, self._borders = self._borders, False
-            if borders and not block.cut:
-                return released  # it may hold the end of what was bad
             return released + self._good(block)
         self._bad_s = block.duration_s + (self._bad_s if state == self._bad else 0.0)
         self._bad = state
@@ -97,6 +94,9 @@ class Liveness:
         return released
 
     def _good(self, block: Block) -> list[Block]:
+        borders, self._borders = self._borders, False
+        if borders and not block.cut:
+            return []  # it may hold the end of what was bad
         if self.state != "hearing":
             if self.state not in {"starting", "recovering"}:
                 self._enter("recovering", "sound is back", block.at_s)
@@ -130,7 +130,7 @@ class Liveness:
             self._good_s = 0.0
         self.state, self.reason = state, reason
 
-    def _judge(self, block: Block) -> tuple[State, str]:
+    def _judge(self, block: Block, *, again: bool) -> tuple[State, str]:
         samples, settings = block.samples, self._settings
         if samples.min() == samples.max():
             value = float(samples[0])
@@ -139,29 +139,48 @@ class Liveness:
             return "silent", f"{self.level_dbfs:.0f} dBFS, less than a microphone's own noise"
         if block.clipped_share >= settings.clipped_share:
             return "clipped", f"{block.clipped_share:.0%} of the samples at full scale"
-        if self._seen_before(samples):
+        if again:
             return "frozen", "the same samples again"
         return "hearing", ""
 
-    def _remember(self, block: Block) -> None:
-        kept = round(REMEMBERED_S * block.rate_hz)
-        self._history = np.concatenate([self._history, block.samples])[-kept:]
 
-    def _seen_before(self, samples: FloatArray) -> bool:
-        """Whether the block repeats sound of the last half second, bit for bit."""
-        if len(samples) < NEEDLE_SAMPLES:
-            return False
-        all_samples = np.concatenate([self._history, samples])
-        raw, needle = all_samples.tobytes(), samples[:NEEDLE_SAMPLES].tobytes()
-        end = 4 * (len(self._history) + NEEDLE_SAMPLES - 1)
-        found = -1
+class _Echo:
+    """Whether a block repeats sound of the last half second, bit for bit."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()  # sound in order; the last half second of it counts
+        self._samples = np.frombuffer(self._bytes, np.float32)  # the same
+        self._end = 0  # samples that were heard
+
+    def heard_before(self, block: Block) -> bool:
+        """Whether it does; it is remembered too."""
+        samples, count = block.samples, len(block.samples)
+        kept = min(self._end, round(REMEMBERED_S * block.rate_hz))
+        if self._end + count > len(self._samples):
+            self._start_again(kept, count)
+        start, self._end = self._end, self._end + count
+        self._samples[start : self._end] = samples
+        return count >= NEEDLE_SAMPLES and self._is_in(samples, start - kept, start)
+
+    def _start_again(self, kept: int, count: int) -> None:
+        """What counts moves into another buffer, with room for a good deal more."""
+        history = self._samples[self._end - kept : self._end]
+        self._bytes = bytearray(4 * BUFFERED * (kept + count))
+        self._samples = np.frombuffer(self._bytes, np.float32)
+        self._samples[:kept] = history
+        self._end = kept
+
+    def _is_in(self, samples: FloatArray, begin: int, end: int) -> bool:
+        """Whether they begin anywhere in that range of what was heard, and go on alike."""
+        needle = samples[:NEEDLE_SAMPLES].tobytes()
+        last = 4 * (end + NEEDLE_SAMPLES - 1)
+        found = 4 * begin - 1
         for _ in range(FEW_MATCHES):
-            found = raw.find(needle, found + 1, end)
+            found = self._bytes.find(needle, found + 1, last)
             if found < 0:
                 return False
             start = found // 4
-            if found % 4 == 0 and np.array_equal(
-                all_samples[start : start + len(samples)], samples
-            ):
+            again = self._samples[start : start + len(samples)]
+            if found % 4 == 0 and np.array_equal(again, samples):
                 return True
         return False

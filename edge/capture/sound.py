@@ -68,5 +68,6 @@ def level_dbfs(samples: FloatArray) -> float:
     """Root mean square without its mean, full scale 1.0; -inf for digital silence."""
     if not len(samples):
         return float("-inf")
-    power = float(np.var(samples, dtype=np.float64))
+    centred = samples - samples.mean(dtype=np.float32)
+    power = float(np.dot(centred, centred)) / len(samples)
     return float(10.0 * np.log10(power)) if power > 0.0 else float("-inf")
