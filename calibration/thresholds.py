@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from edge.moving import MovingAverage, MovingMedian
+    from edge.moving import Departure, MovingAverage, MovingMedian
 
     FloatArray = NDArray[np.float32]
     Statistics = tuple[FloatArray, FloatArray]  # centre and spread, by row
@@ -144,9 +144,15 @@ def _parts(count: int) -> list[slice]:
     return [slice(start, start + COLUMNS_AT_ONCE) for start in range(0, count, COLUMNS_AT_ONCE)]
 
 
-def _streamed(stream: MovingAverage | MovingMedian, columns: FloatArray) -> FloatArray:
-    parts = [stream.push(columns[part]) for part in _parts(len(columns))]
-    return np.concatenate([*parts, stream.finish()])
+def _streamed(stream: MovingAverage | MovingMedian | Departure, columns: FloatArray) -> FloatArray:
+    """A stretch through a stream, in as many columns as it has."""
+    out, done = np.empty_like(columns), 0
+    for part in _parts(len(columns)):
+        found = stream.push(columns[part])
+        out[done : done + len(found)] = found
+        done += len(found)
+    out[done:] = stream.finish()
+    return out
 
 
 def _limited(local: Scale, segment: Segment) -> Segment:
@@ -162,12 +168,8 @@ def _calmed(local: Scale, segment: Segment) -> Segment:
 
 def _departed(local: Scale, segment: Segment) -> Segment:
     rows = segment.distances.shape[1]
-    stream = departure(local, rows)
-    parts = [
-        stream.push(side_by_side(segment.distances[part], segment.levels_db[part]))
-        for part in _parts(len(segment.distances))
-    ]
-    both = np.concatenate([*parts, stream.finish()])
+    both = side_by_side(segment.distances, segment.levels_db)
+    both = _streamed(departure(local, rows), both)
     return Segment(both[:, :rows], both[:, rows:])
 
 
@@ -179,14 +181,14 @@ def _learn_scale(
     false_alarms_per_day: float,
     smallest: FloatArray | float = 1e-6,
 ) -> Scale:
-    averaged = [
-        Segment(averaged_over(s.distances, columns), averaged_over(s.levels_db, columns))
-        for s in segments
-    ]
-    distance = upper_statistics([s.distances for s in averaged], SMALLEST_SPREAD, smallest)
-    level = _level_statistics([s.levels_db for s in averaged])
-    raw = [added(s.distances, s.levels_db, distance, level, against) for s in averaged]
-    del averaged
+    raw = [averaged_over(s.distances, columns) for s in segments]
+    levels_db = [averaged_over(s.levels_db, columns) for s in segments]
+    distance = upper_statistics(raw, SMALLEST_SPREAD, smallest)
+    level = _level_statistics(levels_db)
+    for far, loud in zip(raw, levels_db, strict=True):
+        for part in _parts(len(far)):  # in its own place: hours of sound are held but twice
+            far[part] = added(far[part], loud[part], distance, level, against)
+    del levels_db
     joint = upper_statistics(raw, 0.0, SMALLEST_JOINT_SPREAD)
     curves = [_largest(part, joint, columns) for part in raw]
     block = max(columns, block_columns(curves, column_s))
@@ -202,8 +204,11 @@ def _learn_scale(
 
 
 def _largest(raw: FloatArray, joint: Statistics, columns: int) -> FloatArray:
-    deviations = (raw - joint[0]) / joint[1]
-    return np.asarray((deviations * fullness(np.arange(len(raw)), columns, len(raw))).max(axis=1))
+    full = fullness(np.arange(len(raw)), columns, len(raw))
+    largest = np.empty(len(raw), np.float32)
+    for part in _parts(len(raw)):
+        largest[part] = ((raw[part] - joint[0]) / joint[1] * full[part]).max(axis=1)
+    return largest
 
 
 def averaged_over(columns: FloatArray, over: int) -> FloatArray:

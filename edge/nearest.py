@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
     from numpy.typing import NDArray
 
     Int8Array = NDArray[np.int8]
@@ -26,10 +29,12 @@ BLOCK_ROWS = 512
 
 
 class Bank:
-    """A memory bank ready to be searched.
+    """A memory bank ready to be searched. One search at a time.
 
     Args:
         rows: the normal embeddings, [rows, dimension] int8.
+        threads: that share the queries of a search. They are its own; a BLAS with threads too would
+            get in their way (`OPENBLAS_NUM_THREADS=1`, as `earpatch` sets it).
         block_queries: queries multiplied at once.
         block_rows: bank rows multiplied at once.
 
@@ -41,6 +46,7 @@ class Bank:
         self,
         rows: Int8Array,
         *,
+        threads: int = 1,
         block_queries: int = BLOCK_QUERIES,
         block_rows: int = BLOCK_ROWS,
     ) -> None:
@@ -52,13 +58,16 @@ class Bank:
             )
         self.size, self.dimension = rows.shape
         self._block_queries = block_queries
-        folded = _fold(rows)
+        self._folded = folded = _fold(rows)
         # Transposed views: a BLAS packs rows that lie one behind the other faster than columns.
-        self._tiles = [folded[i : i + block_rows].T for i in range(0, self.size, block_rows)]
-        self._queries = np.ones((block_queries, self.dimension + 1), np.float32)
-        widest = min(block_rows, self.size)
-        self._products = np.empty((block_queries * widest,), np.float32)
-        self._every = np.arange(block_queries)
+        tiles = [folded[i : i + block_rows].T for i in range(0, self.size, block_rows)]
+        self._searches = [_Search(tiles, block_queries) for _ in range(threads)]
+        self._pool: ThreadPoolExecutor | None = None
+
+    @property
+    def rows(self) -> Int8Array:
+        """The rows that it was made of, [rows, dimension]."""
+        return (self._folded[:, :-1] / np.float32(-2.0)).astype(np.int8)
 
     def squared_distances(self, queries: Int8Array) -> NDArray[np.int32]:
         """Squared distance of each query to its nearest row. [n, dimension] int8 -> [n] int32."""
@@ -73,16 +82,54 @@ class Bank:
             raise ValueError(
                 f"queries are [n, {self.dimension}] int8, not {queries.dtype} {queries.shape}"
             )
-        squared, rows = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
+        answer = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
+        if len(self._searches) == 1:
+            self._searches[0].fill(queries, *answer)
+        else:
+            self._share(queries, *answer)
+        return answer
+
+    def _share(
+        self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
+    ) -> None:
+        """As many queries for each thread; the first part is the caller's own."""
+        self._pool = self._pool or _pool(len(self._searches) - 1)
+        each = max(1, -(-len(queries) // len(self._searches)))
+        parts = [slice(i * each, (i + 1) * each) for i in range(len(self._searches))]
+        others = [
+            self._pool.submit(search.fill, queries[part], squared[part], rows[part])
+            for search, part in zip(self._searches[1:], parts[1:], strict=True)
+        ]
+        own = parts[0]
+        self._searches[0].fill(queries[own], squared[own], rows[own])
+        for other in others:
+            other.result()
+
+
+class _Search:
+    """What one thread works with.
+
+    Args:
+        tiles: folded rows, [dimension + 1, rows] each.
+        block_queries: queries multiplied at once.
+    """
+
+    def __init__(self, tiles: Sequence[NDArray[np.float32]], block_queries: int) -> None:
+        self._tiles, self._block_queries = tiles, block_queries
+        width, widest = tiles[0].shape
+        self._queries = np.ones((block_queries, width), np.float32)
+        self._products = np.empty((block_queries * widest,), np.float32)
+        self._every = np.arange(block_queries)
+
+    def fill(self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
+        """Write down the squared distance of each query to its nearest row, and which that is."""
         for start in range(0, len(queries), self._block_queries):
             place = slice(start, start + self._block_queries)
-            self._search(queries[place], squared[place], rows[place])
-        return squared, rows
+            self._fill_block(queries[place], squared[place], rows[place])
 
-    def _search(
+    def _fill_block(
         self, block: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> None:
-        """Fill in the answers for at most `block_queries` queries."""
         augmented = self._queries[: len(block)]
         features = augmented[:, :-1]
         features[:] = block
@@ -107,6 +154,12 @@ class Bank:
         np.matmul(augmented, tile, out=products)
         found = products.argmin(axis=1)
         return products[self._every[:count], found], found
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (a node needs none)
+
+    return ThreadPoolExecutor(threads, thread_name_prefix="nearest")
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

@@ -91,13 +91,8 @@ def segment(bundle: Bundle, bank: Bank, columns: Columns) -> Segment:
     return Segment(distances, columns.levels_db)
 
 
-def ordered_rows(bundle: Bundle) -> NDArray[np.int8]:
-    tiles = np.concatenate([tile[:-1].T for tile in bundle.bank._tiles]) / -2.0
-    return np.asarray(tiles, np.int8)
-
-
 def bank_rows(bundle: Bundle) -> set[bytes]:
-    return {row.tobytes() for row in ordered_rows(bundle)}
+    return {row.tobytes() for row in bundle.bank.rows}
 
 
 def unique_rows(grid: NDArray[np.int8]) -> set[bytes]:
@@ -141,7 +136,7 @@ def test_each_origin_leads_to_the_second_whose_embedding_equals_the_bank_s_row(
     manifest, bank = bundle.manifest, bundle.manifest.bank
     seconds = column_s(manifest.front_end, manifest.backbone)
     heard = [cells(bundle, path) for path in sorted(site.normal.glob("*.wav"))]
-    rows = ordered_rows(bundle)
+    rows = bundle.bank.rows
     assert len(rows) == len(bank.origin_recording) == len(bank.origin_s)
     for row, recording, second in zip(rows, bank.origin_recording, bank.origin_s, strict=True):
         column = round(second / seconds)

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 from numpy.typing import NDArray
 
-from edge.bundle import Bundle, open_bundle
+from edge.bundle import open_bundle
 from edge.errors import BundleError
 from edge.golden import TOLERATED, GoldenReport, Shift, check, refuse_if_different
 from edge.runtime import KernelChoice, RuntimeName
@@ -85,7 +85,7 @@ def test_a_shift_towards_alarms_is_positive(site: Site) -> None:
     """Expected embeddings were rows of the bank: what is found here is further away."""
     bundle = site.open()
     rows = bundle.bank.nearest(bundle.golden.embeddings.reshape(-1, bundle.bank.dimension))[1]
-    nearest = _bank_rows(bundle)[rows].reshape(bundle.golden.embeddings.shape)
+    nearest = bundle.bank.rows[rows].reshape(bundle.golden.embeddings.shape)
     report = check(expecting(bundle, nearest))
     assert report.shift.all_rows > 0
     assert report.verdict == "different"
@@ -111,9 +111,3 @@ def test_absurd_spreads_are_no_warning_and_no_tolerance(site: Site) -> None:
         warnings.simplefilter("error")
         report: GoldenReport = check(with_field(bundle, manifest=manifest))
     assert report.verdict == "different"
-
-
-def _bank_rows(bundle: Bundle) -> Int8Array:
-    tiles = [tile[:-1].T / -2.0 for tile in bundle.bank._tiles]
-    rows: Int8Array = np.concatenate(tiles).astype(np.int8)
-    return rows
