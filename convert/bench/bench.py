@@ -50,7 +50,7 @@ def _section(section: str, folder: Path, arguments: argparse.Namespace) -> Itera
     if section == calibration.SECTION:
         return calibration.measure(site, quick=quick)
     if section == peers.SECTION:
-        ours = list(path.measure_path(site, quick=quick))[-2:]
+        ours = list(path.measure_whole(site, quick=quick))
         return peers.measure(site, ours, arguments.peers_python, _note)
     return soak.measure(site, quick=quick, hours=arguments.hours)
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from calibration.simulator import RATE_HZ
@@ -22,6 +23,7 @@ PATH, START = "path", "start"
 REPEATS, QUICK_REPEATS = 7, 3
 START_REPEATS, QUICK_START_REPEATS = 25, 5
 CHILD_S = 60.0
+RUNTIMES = {"tflite-runtime": "tflite_runtime", "litert": "ai_edge_litert"}
 COMMANDS = {
     "python -c pass": ("-c", "pass"),
     "earpatch --help": ("-c", "from convert.main import main; main(['--help'])"),
@@ -29,13 +31,31 @@ COMMANDS = {
 
 
 def measure_path(site: BenchSite, *, quick: bool) -> Iterator[Figure]:
-    """`run` on a recording as fast as it goes, events kept on disk, no broker."""
-    configuration = site.played("fast", realtime=False)
-    runs = [_run(configuration, site) for _ in range(QUICK_REPEATS if quick else REPEATS)]
-    setting = f"run, {site.scored_s:g} s of sound"
+    """`run` on a recording as fast as it goes, events kept on disk, no broker.
+
+    By stage with the runtime that a node would take; the whole of it with each that is here.
+    """
+    runs = _runs(site, "auto", quick=quick)
     for stage in runs[0]["stages_s"]:
         values = [1e3 * run["stages_s"][stage] / site.scored_s for run in runs]
         yield figure(PATH, stage, "processor time", "ms for each s of sound", values)
+    yield from _whole("run", site, runs)
+    for runtime, module in RUNTIMES.items():
+        if find_spec(module) is not None:
+            yield from _whole(f"run, {runtime}", site, _runs(site, runtime, quick=quick))
+
+
+def measure_whole(site: BenchSite, *, quick: bool) -> Iterator[Figure]:
+    """Processor time and memory of `run`, with the runtime that a node would take."""
+    return _whole("run", site, _runs(site, "auto", quick=quick))
+
+
+def _runs(site: BenchSite, runtime: str, *, quick: bool) -> list[dict[str, Any]]:
+    configuration = site.played("fast", realtime=False, runtime=runtime)
+    return [_run(configuration, site) for _ in range(QUICK_REPEATS if quick else REPEATS)]
+
+
+def _whole(setting: str, site: BenchSite, runs: list[dict[str, Any]]) -> Iterator[Figure]:
     total = [1e3 * run["processor_s"] / site.scored_s for run in runs]
     yield figure(PATH, setting, "processor time", "ms for each s of sound", total)
     yield figure(PATH, setting, "peak resident memory", "MB", [run["peak_mb"] for run in runs])

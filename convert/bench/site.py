@@ -28,6 +28,7 @@ id = "bench"
 state_dir = "{folder}/state"
 [bundle]
 path = "{folder}/bundle"
+runtime = "{runtime}"
 [source]
 {source}
 [mqtt]
@@ -71,13 +72,14 @@ class BenchSite:
         """A minute with two faults."""
         return self.machine.with_faults(TAKE_S, FAULTY_TAKE, FAULTS)[0]
 
-    def configuration(self, name: str, source: str) -> Path:
+    def configuration(self, name: str, source: str, runtime: str = "auto") -> Path:
         """A node's settings with that source."""
         path = self.folder / f"{name}.toml"
-        path.write_text(CONFIGURATION.format(folder=self.folder, source=source))
+        settings = CONFIGURATION.format(folder=self.folder, source=source, runtime=runtime)
+        path.write_text(settings)
         return path
 
-    def played(self, name: str, *, realtime: bool) -> Path:
+    def played(self, name: str, *, realtime: bool, runtime: str = "auto") -> Path:
         """Settings of a node that hears the sound to score."""
         lines = f'kind = "file"\npath = "{self.day}"\nrealtime = {str(realtime).lower()}'
-        return self.configuration(name, lines)
+        return self.configuration(name, lines, runtime)
