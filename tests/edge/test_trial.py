@@ -136,12 +136,12 @@ def test_a_node_starts_with_a_version_on_trial_and_is_told_so(site: Site, path: 
 
 
 def test_a_node_can_see_that_another_version_is_current_by_now(site: Site, path: Path) -> None:
-    started = start(path)
-    assert not is_replaced(path, started)
+    version = start(path).version
+    assert not is_replaced(path, version)
     installed(path, "v2", files_of(site, "v2"))
-    assert is_replaced(path, started)
+    assert is_replaced(path, version)
     roll_back(path)
-    assert not is_replaced(path, started)
+    assert not is_replaced(path, version)
 
 
 def test_a_node_leaves_a_version_that_can_not_be_opened(site: Site, path: Path) -> None:
