@@ -110,10 +110,10 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def status_of(self, current: str | None) -> TrialStatus:
         """How the last trial stands that concerns the current version."""
         state = self.state_of(current)
-        later = self.order[self._place(current) + 1 :] if current in self.order else []
-        left = [name for name in later if name in self.failed]
+        since = self.order[self._place(current) :] if current in self.order else [current]
+        left = [name for name in since if name in self.failed]
         if state == "on trial" or not left:
-            return TrialStatus(state, self.failed.get(current or "", ""))
+            return TrialStatus(state, "")
         return TrialStatus("failed", f"{left[-1]}: {self.failed[left[-1]]}")
 
     def _failures(self, there: Collection[str]) -> dict[str, str]:

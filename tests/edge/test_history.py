@@ -80,7 +80,7 @@ def test_what_a_version_was_left_for_is_known_until_another_one_comes() -> None:
     history = History(order=["a"]).followed_by("b", "a", {"a", "b"}, since)
     assert history.status_of("b") == ("on trial", "")
     left = history.with_failure("b", "deaf")
-    assert left.status_of("b") == ("failed", "deaf")
+    assert left.status_of("b") == ("failed", "b: deaf")
     assert left.status_of("a") == ("failed", "b: deaf")
     assert left.followed_by("c", "a", {"a", "b", "c"}, None).status_of("c") == ("none", "")
     assert history.with_pass("b").status_of("b") == ("passed", "")

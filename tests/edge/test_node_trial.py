@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +23,7 @@ from calibration.simulator import RATE_HZ, Machine
 from calibration.survey import survey
 from edge import bundle_store
 from edge import probation as probation_module
+from edge import trial as trial_module
 from edge.archive import pack
 from edge.bundle_store import VERSIONS, current_name, current_version, write_version
 from edge.bundle_versions import list_versions, roll_back
@@ -36,6 +41,9 @@ from tests.edge.contract import check
 from tests.edge.delivery.test_listen import Subscriber
 from tests.edge.looped import Looped
 from tests.edge.made import files_of, tiny
+from tests.edge.notified import Manager
+from tests.edge.test_node_service import NO_MICROPHONE, ended, service
+from tests.edge.test_node_service import configuration as service_configuration
 from tests.edge.test_probation import deaf
 
 if TYPE_CHECKING:
@@ -145,13 +153,12 @@ def running(config: Path, port: int, sound: FloatArray) -> Iterator[Running]:
             check(STATE, raw)
 
 
-def goes_on_scoring(node: Running) -> bool:
+def wait_for_scores(node: Running) -> None:
     """With what it has now."""
     before_s, deadline_s = node.input.numbers.scored_s, time.monotonic() + DEADLINE_S
-    while node.input.numbers.scored_s < before_s + 3.0:
+    while node.input.numbers.scored_s < before_s + 3.0 or node.input.score is None:
         assert time.monotonic() < deadline_s
         time.sleep(0.02)
-    return node.input.score is not None
 
 
 def test_a_version_that_is_installed_meanwhile_is_taken_up_tested_and_stays(
@@ -165,7 +172,7 @@ def test_a_version_that_is_installed_meanwhile_is_taken_up_tested_and_stays(
         node.wait_for(lambda state: state["bundle"] == installed.bundle_id)
         after = node.wait_for(lambda state: state["bundle_trial"] == "passed")
         assert "added faults found with scores" in after["bundle_note"]
-        assert goes_on_scoring(node)
+        wait_for_scores(node)
         trials = [state["bundle_trial"] for state in node.states()]
         assert trials == sorted(trials, key=["none", "on trial", "passed"].index)
     assert current_name(path) == installed.name
@@ -182,10 +189,10 @@ def test_a_version_of_another_machine_is_rolled_back_and_the_node_goes_on(
         wrong = install(tmp_path / "new.earpatch", path, None)
         node.wait_for(lambda state: state["bundle"] == wrong.bundle_id)
         after = node.wait_for(lambda state: state["bundle_trial"] == "failed")
-        assert after["bundle_note"].startswith(wrong.name)
+        assert after["bundle_note"].startswith(f"{wrong.name}: ")
         assert "learnt from another machine" in after["bundle_note"]
         assert node.wait_for(lambda state: state["bundle"] == good)["bundle_trial"] == "failed"
-        assert goes_on_scoring(node)
+        wait_for_scores(node)
     assert current_name(path) == "v1"
     assert {each.name: each.state for each in list_versions(path)} == {
         "v1": "current", wrong.name: "failed",
@@ -193,11 +200,16 @@ def test_a_version_of_another_machine_is_rolled_back_and_the_node_goes_on(
 
 
 def test_a_version_that_finds_nothing_is_rolled_back_and_alarms_are_found_again(
-    tmp_path: Path, site: Site, path: Path, broker: Broker, normal: FloatArray
+    tmp_path: Path,
+    site: Site,
+    path: Path,
+    broker: Broker,
+    normal: FloatArray,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(trial_module, "MOST_TESTS", 1)
     write_version(path, "v2", deaf(site), trial_since_utc=SINCE)
     with running(configuration(tmp_path, site, path, broker.port), broker.port, normal) as node:
-        node.wait_for(lambda state: "missed self-test 1" in state["bundle_note"])
         node.wait_for(lambda state: state["bundle_trial"] == "failed")
         good = site.open().manifest.bundle_id
         node.wait_for(lambda state: state["bundle"] == good)
@@ -220,7 +232,7 @@ def test_going_back_by_hand_and_a_version_that_can_not_be_used_while_the_node_ru
         node.wait_for(lambda state: state["bundle"] != newer)
         write_version(path, "v3", tiny(site, "v3"))
         for _ in range(3):
-            assert goes_on_scoring(node)
+            wait_for_scores(node)
         assert node.input.version == "v1"
     lines = [r.message for r in caplog.records if "what is current now" in r.message]
     assert len(lines) == 1
@@ -266,3 +278,32 @@ def test_a_bundle_that_can_not_be_written_stops_a_trial_and_nothing_else(
     with pytest.raises(DeliveryError):  # it has heard all of it, and nobody took the events
         run_node(settings)
     assert sorted(each.name for each in (path / VERSIONS).iterdir()) == ["v1", "v2"]
+
+
+def test_sighup_is_no_start_for_a_version_that_is_open_already(
+    tmp_path: Path, site: Site, path: Path
+) -> None:
+    write_version(path, "v2", files_of(site, "v2"), trial_since_utc=SINCE)
+    config = service_configuration(tmp_path, replace(site, bundle_path=path), NO_MICROPHONE)
+    with Manager(tmp_path) as manager, service(config, manager) as child:
+        manager.wait_for("READY")
+        child.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING")
+        manager.wait_for("READY")
+        assert read_history(path).trials["v2"].starts == 1
+        write_version(path, "v3", files_of(site, "v3"), trial_since_utc=SINCE)
+        child.send_signal(signal.SIGHUP)
+        manager.wait_for("RELOADING")
+        manager.wait_for("READY")
+        assert read_history(path).trials["v3"].starts == 1
+        ended(child)
+
+
+def test_looking_whether_a_configuration_is_good_counts_nothing(
+    tmp_path: Path, site: Site, path: Path
+) -> None:
+    write_version(path, "v2", files_of(site, "v2"), trial_since_utc=SINCE)
+    config = configuration(tmp_path, site, path, 9)
+    command = [sys.executable, "-m", "convert.main", "run", "--check", "--config", str(config)]
+    subprocess.run(command, check=True, capture_output=True, timeout=DEADLINE_S)
+    assert read_history(path).trials["v2"].starts == 0

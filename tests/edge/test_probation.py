@@ -299,7 +299,7 @@ def test_the_only_version_that_fails_is_told_and_goes_on(
             lambda n=number: len([r for r in caplog.records if "did not find" in r.message]) == n,  # type: ignore[misc]
         )
     assert each.trial == TrialStatus(
-        "failed", "did not find the hiss and the tone that was added to the sound"
+        "failed", "v1: did not find the hiss and the tone that was added to the sound"
     )
     assert "no earlier version" in caplog.records[-1].message
     assert each.version == "v1"
