@@ -57,8 +57,10 @@ def holds_bundle(path: Path) -> bool:
 
 def current_name(path: Path) -> str | None:
     """The name of the current version; none where there are plain files or nothing."""
-    current = path / CURRENT
-    return current.readlink().name if current.is_symlink() else None
+    try:
+        return (path / CURRENT).readlink().name
+    except OSError:  # no link, or none that may be read
+        return None
 
 
 def write_version(

@@ -36,6 +36,13 @@ LOOK_EVERY_S = 60.0  # whether another version is current
 PAUSE_S = 60.0  # after a self-test that came to nothing: what happened then may be over
 
 
+class Key(NamedTuple):
+    """The version of a bundle; what inputs share."""
+
+    path: Path
+    version: str | None
+
+
 class Judged(NamedTuple):
     """What came of a self-test."""
 
@@ -52,8 +59,8 @@ class Probation:
 
     def __init__(self, inputs: Sequence[Input]) -> None:
         self._inputs = inputs
-        self._sounds: dict[object, LiveSound] = {}  # of each bundle on trial
-        self._rests: dict[object, float] = {}  # until when
+        self._sounds: dict[Key, LiveSound] = {}  # of each version on trial
+        self._rests: dict[Key, float] = {}  # until when
         self._worker = Worker()
         self._judging, self._closed = threading.Lock(), False
         self._replaced: list[Input] = []
@@ -83,9 +90,10 @@ class Probation:
         for each in self._inputs:
             sound = self._sounds.get(_key(each))
             if sound is not None and sound.is_enough:
-                self._worker.begin(partial(self._test, each, sound))
-                del self._sounds[_key(each)]
-                self._rests[_key(each)] = float("inf")  # until there is a verdict
+                key = _key(each)
+                self._worker.begin(partial(self._test, each, key, sound))
+                del self._sounds[key]
+                self._rests[key] = float("inf")  # until there is a verdict
                 return
 
     def close(self) -> None:
@@ -93,22 +101,21 @@ class Probation:
         with self._judging:
             self._closed = True
 
-    def _test(self, each: Input, sound: LiveSound) -> Callable[[], None]:
+    def _test(self, each: Input, key: Key, sound: LiveSound) -> Callable[[], None]:
         """In the thread: a self-test, and what follows from it on the disk."""
-        key = _key(each)
         try:
-            return partial(self._tested, each, key, self._judged(each, each.version or "", sound))
+            return partial(self._tested, each, key, self._judged(each, key, sound))
         except EarpatchError as error:  # no sound to judge by
             return partial(self._not_tested, each, key, str(error))
         except Exception as error:  # noqa: BLE001  (a thread that dies would never be missed)
             return partial(self._not_tested, each, key, f"{type(error).__name__}: {error}")
 
-    def _judged(self, each: Input, version: str, sound: LiveSound) -> Judged:
-        path = each.bundle_path
-        trial, folder = Trial(path), path / VERSIONS / version
-        note = self._verdict(trial, each, folder, sound) if trial.version == version else ""
-        status = read_history(path).status_of(version)
-        return Judged(note, TrialStatus(status.state, status.note or note))
+    def _judged(self, each: Input, key: Key, sound: LiveSound) -> Judged:
+        trial, folder = Trial(key.path), key.path / VERSIONS / (key.version or "")
+        note = self._verdict(trial, each, folder, sound) if trial.version == key.version else ""
+        status = read_history(key.path).status_of(key.version)
+        told = note.removeprefix(f"{key.path}: ")
+        return Judged(note, TrialStatus(status.state, status.note or told))
 
     def _verdict(self, trial: Trial, each: Input, folder: Path, sound: LiveSound) -> str:
         try:
@@ -123,7 +130,7 @@ class Probation:
             except BundleError as error:  # nothing to go back to, or the disk takes no verdict
                 return str(error)
 
-    def _tested(self, each: Input, key: object, judged: Judged) -> None:
+    def _tested(self, each: Input, key: Key, judged: Judged) -> None:
         """In the loop again: say it, and take up the version before where this one has failed."""
         self._rests[key] = time.monotonic() + PAUSE_S
         for other in self._inputs:
@@ -135,7 +142,7 @@ class Probation:
             self._tell(each, judged.note)
             self._look_s = time.monotonic()
 
-    def _not_tested(self, each: Input, key: object, reason: str) -> None:
+    def _not_tested(self, each: Input, key: Key, reason: str) -> None:
         self._rests[key] = time.monotonic() + PAUSE_S
         self._tell(each, f"the self-test came to nothing, and is made again: {reason}")
 
@@ -173,6 +180,5 @@ class Probation:
         self._trouble[each.name] = trouble
 
 
-def _key(each: Input) -> tuple[object, ...]:
-    """The version of a bundle; what inputs share."""
-    return each.bundle_path, each.version
+def _key(each: Input) -> Key:
+    return Key(each.bundle_path, each.version)
