@@ -28,6 +28,7 @@ from edge.bundle import (
     digest,
     read_manifest,
 )
+from edge.bundle_pruning import prune
 from edge.bundle_store import check_target, current_version, holds_bundle, write_version
 from edge.embedding import Embedder, column_s, rows_below
 from edge.errors import BundleError, EarpatchError, RecordingError
@@ -175,6 +176,7 @@ def learn(
 def _save(path: Path, time: str, manifest: Manifest, files: dict[str, bytes]) -> None:
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     write_version(path, f"{time}-{manifest.bundle_id}", {**files, MANIFEST_FILE: encoded})
+    prune(path)
 
 
 def _hear(

@@ -94,7 +94,7 @@ def _install(arguments: argparse.Namespace) -> int:
     print(f"{arguments.bundle}: bundle {done.bundle_id}, {_signed(done.key)}")
     print(f"  {done.golden.line}")
     if sound is None:
-        print("  on trial: the node takes it at its next start, and tests it on live sound")
+        print("  on trial: a running node takes it up within a minute, and tests it on live sound")
         return 0
     from edge.bundle import open_bundle  # noqa: PLC0415
     from edge.self_test import self_test  # noqa: PLC0415

@@ -57,8 +57,10 @@ def holds_bundle(path: Path) -> bool:
 
 def current_name(path: Path) -> str | None:
     """The name of the current version; none where there are plain files or nothing."""
-    current = path / CURRENT
-    return current.readlink().name if current.is_symlink() else None
+    try:
+        return (path / CURRENT).readlink().name
+    except OSError:  # no link, or none that may be read
+        return None
 
 
 def write_version(
@@ -124,7 +126,7 @@ def _write_version(
     path: Path, name: str, files: dict[str, bytes], trial_since_utc: str | None
 ) -> Path:
     versions = path / VERSIONS
-    _remove_leftovers(path, versions)
+    remove_leftovers(path, versions)
     _keep_plain_files(path, versions)
     target = versions / name
     with tempfile.TemporaryDirectory(prefix=LEFTOVER, dir=versions) as scratch:
@@ -145,12 +147,16 @@ def _write_version(
     return target
 
 
-def _remove_leftovers(path: Path, versions: Path) -> None:
-    """What an earlier write did not live to finish."""
+def remove_leftovers(path: Path, versions: Path) -> None:
+    """What an earlier write, or the removal of a version, did not live to finish.
+
+    Raises:
+        OSError: the bundle can't be written.
+    """
     for folder in (path, versions):
         for entry in folder.glob(f"{LEFTOVER}*"):
             if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
+                shutil.rmtree(entry, ignore_errors=True)  # another user's is in nobody's way
             else:
                 entry.unlink()
 
@@ -169,7 +175,8 @@ def _keep_plain_files(path: Path, versions: Path) -> None:
     if not plain:
         return
     number = sum(1 for _ in versions.glob(f"{KEPT}*"))
-    kept = versions / f"{KEPT}{number}"
+    while (kept := versions / f"{KEPT}{number}").exists():  # an earlier one was removed
+        number += 1
     kept.mkdir()
     for file in plain:
         write_durably(kept / file.name, file.read_bytes())

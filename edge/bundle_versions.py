@@ -38,6 +38,8 @@ class Version:
 def list_versions(path: Path) -> list[Version]:
     """Every version, in the order of their names, which begin with a time.
 
+    Of those that failed and were removed since, why they failed.
+
     Raises:
         BundleError: there is no bundle.
     """
@@ -48,7 +50,12 @@ def list_versions(path: Path) -> list[Version]:
     folders = sorted(
         entry for entry in (path / VERSIONS).iterdir() if not entry.name.startswith(LEFTOVER)
     )
-    return [_version(each, history, current) for each in folders]
+    found = [_version(each, history, current) for each in folders]
+    gone = history.failed.keys() - {each.name for each in found}
+    removed = [
+        Version(name, "", "", "failed", f"{history.failed[name]} (removed since)") for name in gone
+    ]
+    return sorted([*found, *removed], key=lambda version: version.name)
 
 
 def roll_back(path: Path) -> str:
@@ -75,17 +82,22 @@ def switch_back(path: Path, history: History) -> str:
         OSError: the bundle can't be written.
     """
     for name in history.before(current_name(path)):
-        folder = path / VERSIONS / name
-        try:
-            verified(read_files(folder), folder)
-        except BundleError:  # `earpatch bundles` says why
-            continue
-        switch_to(path, name)
-        return name
+        if is_whole(path / VERSIONS / name):  # `earpatch bundles` says why not
+            switch_to(path, name)
+            return name
     raise BundleError(
         f"{path}: no earlier version that is whole and did not fail. 'earpatch bundles {path}' "
         "lists what there is; 'earpatch calibrate' makes a new one"
     )
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a version is there, and every byte of it is what its manifest says."""
+    try:
+        verified(read_files(folder), folder)
+    except BundleError:
+        return False
+    return True
 
 
 def _version(folder: Path, history: History, current: str | None) -> Version:

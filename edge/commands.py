@@ -78,8 +78,10 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = load_settings(path)
     if arguments.check:
         from edge.reload import prepare  # noqa: PLC0415
+        from edge.starts import Starts  # noqa: PLC0415
 
-        inputs = ", ".join(each.name for each in prepare(settings).inputs)
+        prepared = prepare(settings, Starts(only_look=True))
+        inputs = ", ".join(each.name for each in prepared.inputs)
         print(f"{path}: good; node {settings.node.id}, inputs {inputs}")
         return 0
     run_node(settings, reread=lambda: load_settings(path))

@@ -69,8 +69,10 @@ class SelfReport:
         if inputs != self._told or self._clock.monotonic_s() - self._told_s > EVERY_S:
             self._told = inputs
             self._tell_health()
-        calibrations = tuple(each.calibration for each in self._inputs)
-        state = (inputs, calibrations, self._desk.revision())
+        bundles = tuple(
+            (each.bundle.manifest.bundle_id, each.trial, each.calibration) for each in self._inputs
+        )
+        state = (inputs, bundles, self._desk.revision())
         if state != self._told_state:
             self._told_state = state
             self._publisher.retain(topics.STATE, msgspec.json.encode(self.state()))
@@ -129,6 +131,8 @@ class SelfReport:
             calibration=manifest.calibration_id,
             calibration_state=calibration.state,
             calibration_reason=calibration.reason,
+            bundle_trial=each.trial.state,
+            bundle_note=each.trial.note,
         )
 
     def _note(self, each: Input) -> None:

@@ -6,7 +6,7 @@ switch never came about is one that says nothing. So a power cut between the two
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
@@ -17,8 +17,18 @@ if TYPE_CHECKING:
 HISTORY = "history.json"
 MAX_BYTES = 1 << 20
 MOST_REMEMBERED = 1_000
+MOST_FAILURES = 20  # of versions that are gone from the disk
+
+TrialState = Literal["none", "on trial", "passed", "failed"]
 
 replace = msgspec.structs.replace
+
+
+class TrialStatus(NamedTuple):
+    """How the trial of what is in use stands; or that of a later version, which was left."""
+
+    state: TrialState
+    note: str  # what came of the last test, or why it was left
 
 
 class OnTrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,7 +67,7 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         Args:
             name: the new version.
             current: the version before it.
-            there: the versions on disk; others are forgotten.
+            there: the versions on disk; others are forgotten, but for why the last of them failed.
             since_utc: the trial's beginning, none where there is no trial.
         """
         known = self.order[: self._place(current) + 1] if current in self.order else []
@@ -67,8 +77,16 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             order=[each for each in order if each in there][-MOST_REMEMBERED:],
             trials={**trials, **({name: OnTrial(since_utc)} if since_utc else {})},
             passed=[each for each in self.passed if each in there],
-            failed={each: why for each, why in self.failed.items() if each in there},
+            failed=self._failures(there),
         )
+
+    def state_of(self, name: str | None) -> TrialState:
+        """What a version's trial has come to."""
+        if name in self.failed:
+            return "failed"
+        if name in self.trials:
+            return "on trial"
+        return "passed" if name in self.passed else "none"
 
     def with_start(self, name: str) -> History:
         """One more start of the node with a version on trial."""
@@ -88,6 +106,19 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """A version has failed, and is not to be used again."""
         failed = {**self.failed, name: reason}
         return replace(self, trials=self._other_trials(name), failed=failed)
+
+    def status_of(self, current: str | None) -> TrialStatus:
+        """How the last trial stands that concerns the current version."""
+        state = self.state_of(current)
+        since = self.order[self._place(current) :] if current in self.order else [current]
+        left = [name for name in since if name in self.failed]
+        if state == "on trial" or not left:
+            return TrialStatus(state, "")
+        return TrialStatus("failed", f"{left[-1]}: {self.failed[left[-1]]}")
+
+    def _failures(self, there: Collection[str]) -> dict[str, str]:
+        gone = [each for each in self.failed if each not in there][-MOST_FAILURES:]
+        return {each: why for each, why in self.failed.items() if each in there or each in gone}
 
     def _with_trial(self, name: str, trial: OnTrial) -> History:
         return replace(self, trials={**self.trials, name: trial})

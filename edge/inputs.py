@@ -6,44 +6,33 @@ event is open, and another one begins after it. No window reaches across.
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge.bundle import Bundle, open_bundle
+from edge.bundle_store import current_name
+from edge.calibration_status import CalibrationStatus, calibration_status
 from edge.capture.capture import Capture, InputStatus
 from edge.capture.source import open_source
 from edge.detector import Detector, rules_for
 from edge.drift import Drift
 from edge.embedding import column_s
+from edge.history import TrialStatus
+from edge.starts import Starts
 from edge.stretch import Found, Load, Stretch
 
 if TYPE_CHECKING:
+    from edge.bundle import Bundle
     from edge.capture.level import Loud
     from edge.capture.settings import LivenessSettings
     from edge.capture.sound import Block, Source
-    from edge.delivery.messages import CalibrationState
     from edge.settings import EventSettings, InputSettings
+    from edge.trial import Started
 
-AGEING = (
-    "sound has moved away from what was learnt; lasting deviations are told once an hour. "
-    "While the machine is well, calibrate anew"
-)
-LIMIT_SHARE = 0.9
-LOWER = (
-    "made with sound up to {learnt:.0f} Hz, and this goes up to {heard:.0f} Hz: what is missing "
-    "looks like a fault; calibrate anew with this microphone at this rate"
-)
-STALE = "made with the microphone {made_with}, and this is {now}; calibrate anew with this one"
-
-
-class CalibrationStatus(NamedTuple):
-    """Whether an input's calibration still holds, and if not, what to do."""
-
-    state: CalibrationState
-    reason: str
+log = logging.getLogger(__name__)
 
 
 class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +46,16 @@ class InputNumbers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Input:
-    """Use it as a context manager; `step` it from the loop."""
+    """Use it as a context manager; `step` it from the loop.
+
+    Args:
+        settings: its name, source, bundle and level rules.
+        liveness: when its source counts as heard.
+        events: how long something must last.
+        source: in the place of the one that is set.
+        bundle: in the place of the one that is set.
+        starts: opens bundles for the node.
+    """
 
     def __init__(
         self,
@@ -67,22 +65,22 @@ class Input:
         *,
         source: Source | None = None,
         bundle: Bundle | None = None,
+        starts: Starts | None = None,
     ) -> None:
-        self.name = settings.name
-        self.bundle_path, self._runtime = Path(settings.bundle.path), settings.bundle.runtime
-        self.bundle = bundle or open_bundle(self.bundle_path, runtime=self._runtime)
+        self.name, self._events = settings.name, events
+        self.bundle_settings, self.bundle_path = settings.bundle, Path(settings.bundle.path)
+        self.starts = starts or Starts()
+        if bundle is not None:
+            self._use(bundle, current_name(self.bundle_path), TrialStatus("none", ""))
+        else:
+            self.take_up(self.starts.open(settings.bundle))
         self.last_block: Block | None = None  # of the last step
         self.source = source or open_source(settings.source, liveness)
         self.capture = Capture(self.source, liveness, settings.level)
         self.started_s = time.monotonic()
-        manifest = self.bundle.manifest
-        self._column_s = column_s(manifest.front_end, manifest.backbone)
-        self._rules = rules_for(events.on_delay_s, events.off_delay_s, self._column_s)
-        self._drift = Drift(manifest.thresholds.tail, self._column_s)
         self._stretch: Stretch | None = None
         self._end_s: float | None = None  # of what was read last
         self._sounding: float | None = None
-        self._renewed = False  # whether the next block meets another bundle
         self._gaps, self._gaps_s, self._scored_s = 0, 0.0, 0.0
         self._load = Load()
 
@@ -97,14 +95,18 @@ class Input:
     @property
     def calibration(self) -> CalibrationStatus:
         """Whether what was learnt still holds."""
-        made_with, now = self.bundle.manifest.microphone, getattr(self.source, "identity", None)
-        if made_with and now and made_with != now:
-            return CalibrationStatus("stale", STALE.format(made_with=made_with, now=now))
         heard_hz = self._stretch.rate_hz / 2 if self._stretch else None
-        learnt_hz = self.bundle.manifest.limit_hz
-        if heard_hz is not None and heard_hz < LIMIT_SHARE * learnt_hz:
-            return CalibrationStatus("stale", LOWER.format(learnt=learnt_hz, heard=heard_hz))
-        return CalibrationStatus("ageing", AGEING) if self._drift.ageing else CURRENT
+        identity = getattr(self.source, "identity", None)
+        return calibration_status(self.bundle.manifest, identity, heard_hz, self._drift)
+
+    @property
+    def description(self) -> str:
+        """What it listens to, and with what."""
+        manifest, runtime = self.bundle.manifest, self.bundle.backbone.runtime
+        return (
+            f"listens to {self.source.name}; bundle {manifest.bundle_id}, {runtime.name} "
+            f"{runtime.version}, up to {manifest.limit_hz:.0f} Hz"
+        )
 
     @property
     def status(self) -> InputStatus:
@@ -166,9 +168,13 @@ class Input:
         Raises:
             EarpatchError: it can't be used; the one before stays.
         """
-        self.bundle = open_bundle(self.bundle_path, runtime=self._runtime)
-        self._drift = Drift(self.bundle.manifest.thresholds.tail, self._column_s)
-        self._renewed = True
+        self.take_up(self.starts.open(self.bundle_settings))
+
+    def take_up(self, started: Started) -> None:
+        """Go on with a bundle that was opened; the sound goes on without a hole."""
+        for note in started.notes:
+            log.warning("%s: %s", self.name, note)
+        self._use(started.bundle, started.version, started.trial)
 
     def take_sounding(self) -> float | None:
         """The largest score since the last call, if it was above the release level."""
@@ -182,6 +188,14 @@ class Input:
     def finish(self) -> list[Found]:
         """Close what is open: no more will be scored."""
         return self._end_stretch(by_gap=False)
+
+    def _use(self, bundle: Bundle, version: str | None, trial: TrialStatus) -> None:
+        self.bundle, self.version, self.trial = bundle, version, trial
+        manifest, events = bundle.manifest, self._events
+        columns_s = column_s(manifest.front_end, manifest.backbone)
+        self._rules = rules_for(events.on_delay_s, events.off_delay_s, columns_s)
+        self._drift = Drift(manifest.thresholds.tail, columns_s)
+        self._renewed = True  # the next block meets another bundle
 
     def _end_stretch(self, *, by_gap: bool) -> list[Found]:
         """What is still to be found in the sound so far."""
@@ -223,6 +237,3 @@ class Input:
         if self.capture.ring.waiting:
             return None
         return self._end_stretch(by_gap=self.status.state != "ended")
-
-
-CURRENT = CalibrationStatus("current", "")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edge.archive import pack, read_archive, unpack
 from edge.bundle import MANIFEST_FILE, load, read_files, verified
+from edge.bundle_pruning import prune
 from edge.bundle_store import (
     SIGNATURE_FILE,
     VERSIONS,
@@ -122,6 +123,7 @@ def install(
     name = _free_name(bundle, f"{now:%Y%m%dT%H%M%SZ}-{archive.bundle_id}")
     since = now.isoformat(timespec="seconds")
     write_version(bundle, name, archive.files, trial_since_utc=since)
+    prune(bundle)
     return Installed(name, archive.bundle_id, archive.key, golden)
 
 

@@ -25,10 +25,12 @@ from edge.desk import AlarmDesk, is_told
 from edge.errands import Errands
 from edge.errors import DeliveryError, EarpatchError
 from edge.health import SelfReport
+from edge.probation import Probation
 from edge.reload import Reload, prepare, renewed
 from edge.remote import Remote
 from edge.signals import answered
 from edge.sparkplug.link import SparkplugLink
+from edge.starts import Starts
 from edge.status.glance import Glance
 from edge.watchdog import Watchdog
 
@@ -69,16 +71,17 @@ def run_node(
         DeliveryError: the sound ended and the broker did not take all events in time.
     """
     stop, clock, watchdog = stop or threading.Event(), clock or Clock(), Watchdog()
-    reload = Reload(reread, watchdog)
+    starts = Starts()
+    reload = Reload(reread, watchdog, starts)
     make = partial(Node, clock=clock, watchdog=watchdog)
-    found, current = 0, prepare(settings)
+    found, current = 0, prepare(settings, starts)
     node = make(*current)
     with answered(stop.set, reload.ask):
         while True:
             found += node.run(stop, reload)
             if (following := reload.take()) is None:
                 return found
-            current, node = renewed(current, following, make)
+            current, node = renewed(current, following, make, starts)
 
 
 class Node:
@@ -102,6 +105,7 @@ class Node:
         self._sparkplug = SparkplugLink(settings, inputs, folder, self._self, self._remote, clock)
         self._clips = ClipKeeper(settings.clips, folder / "clips", names)
         self._errands = Errands(self._remote, inputs, self._clips, self._self)
+        self._probation = Probation(inputs)
         HomeAssistant(
             settings.homeassistant, self._publisher.connection, settings.mqtt.topic_prefix, node,
             names,
@@ -112,7 +116,7 @@ class Node:
         self._loss_asked_s = -LOSS_EVERY_S
         self._uncorrected = not clock.synced  # whether events may wait whose times are wrong
         for each in inputs:
-            self._introduce(each)
+            log.info("%s %s", node, each.description)
 
     def run(self, stop: threading.Event, reload: Reload | None = None) -> int:
         """Score until the end, or other settings are due; events on disk, then to the broker."""
@@ -131,6 +135,7 @@ class Node:
             finally:
                 self._glance.close()
                 self._errands.close()
+                self._probation.close()
                 self._clips.close(CLIPS_CLOSE_S)
                 self._sparkplug.stop()
                 self._publisher.stop()
@@ -159,6 +164,7 @@ class Node:
         if (block := each.last_block) is not None:
             self._clips.hear(each.name, block)
             self._errands.hear(each, block)
+            self._probation.hear(each, block)
             self._glance.hear(each)
         elif each.status.state not in {"starting", "hearing"}:
             self._clips.lost(each.name)
@@ -172,6 +178,7 @@ class Node:
         self._sparkplug.turn()
         self._remote.work()
         self._errands.work()
+        self._probation.work()
         self._desk.tick()
         self._self.tell_changes()
         self._glance.work()
@@ -236,19 +243,6 @@ class Node:
                     self._outbox.replace(waiting.sequence, payload)
             sequence = page[-1].sequence
         self._uncorrected = False
-
-    def _introduce(self, each: Input) -> None:
-        manifest, backbone = each.bundle.manifest, each.bundle.backbone
-        log.info(
-            "%s listens to %s; bundle %s, %s %s, up to %.0f Hz",
-            self._settings.node.id, each.source.name, manifest.bundle_id,
-            backbone.runtime.name, backbone.runtime.version, manifest.limit_hz,
-        )  # fmt: skip
-        if backbone.runtime != manifest.runtime:
-            log.warning(
-                "the thresholds were made with %s %s; runtimes round differently",
-                manifest.runtime.name, manifest.runtime.version,
-            )  # fmt: skip
 
     def _drain(self, stop: threading.Event) -> None:
         remaining = self._publisher.drain(self._settings.mqtt.drain_s, stop)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from edge.delivery.credentials import check_files
 from edge.errors import EarpatchError
 from edge.inputs import Input
+from edge.starts import Starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +35,12 @@ class Prepared(NamedTuple):
     inputs: list[Input]
 
 
-def prepare(settings: Settings) -> Prepared:
+def prepare(settings: Settings, starts: Starts) -> Prepared:
     """Open what the settings name: bundles, recordings, certificates. No microphone, no broker.
+
+    Args:
+        settings: what to open.
+        starts: opens bundles, and counts the starts of those on trial.
 
     Raises:
         EarpatchError: something can't be used.
@@ -43,7 +48,10 @@ def prepare(settings: Settings) -> Prepared:
     sparkplug = settings.sparkplug
     for server in (settings.mqtt, *(sparkplug.servers(settings.mqtt) if sparkplug.enabled else ())):
         check_files(server)
-    inputs = [Input(each, settings.liveness, settings.events) for each in settings.all_inputs()]
+    inputs = [
+        Input(each, settings.liveness, settings.events, starts=starts)
+        for each in settings.all_inputs()
+    ]
     return Prepared(settings, inputs)
 
 
@@ -51,6 +59,7 @@ def renewed(
     current: Prepared,
     following: Prepared,
     make: Callable[[Settings, list[Input]], Made],
+    starts: Starts,
 ) -> tuple[Prepared, Made]:
     """A node with the settings that follow; with those before if it can't be made of them.
 
@@ -61,7 +70,7 @@ def renewed(
         return following, make(*following)
     except EarpatchError as error:
         log.error("reload failed: %s; the configuration before goes on", error)  # noqa: TRY400
-    again = prepare(current.settings)
+    again = prepare(current.settings, starts)
     return again, make(*again)
 
 
@@ -71,10 +80,16 @@ class Reload:
     Args:
         read: reads the configuration anew; without it nothing is ever reloaded.
         watchdog: is told, so that `systemctl reload` knows when it is over.
+        starts: opens bundles; those that are open already are not counted again.
     """
 
-    def __init__(self, read: Callable[[], Settings] | None, watchdog: Watchdog) -> None:
-        self._read, self._watchdog = read, watchdog
+    def __init__(
+        self,
+        read: Callable[[], Settings] | None,
+        watchdog: Watchdog,
+        starts: Starts | None = None,
+    ) -> None:
+        self._read, self._watchdog, self._starts = read, watchdog, starts or Starts()
         self._asked = threading.Event()
         self._next: Prepared | None = None
 
@@ -97,7 +112,7 @@ class Reload:
     def _try(self, read: Callable[[], Settings]) -> None:
         self._watchdog.reloading()
         try:
-            self._next = prepare(read())
+            self._next = prepare(read(), self._starts)
         except (EarpatchError, OSError) as error:
             log.error("reload refused: %s; the configuration before goes on", error)  # noqa: TRY400
             self._watchdog.ready(f"reload refused: {error}")

@@ -32,6 +32,7 @@ SHORTEST_S, WANTED_S = 20.0, 40.0  # of sound
 FAULT_S, FAULT_DB = 2.0, 15.0
 TIME_SLACK_S = 0.5  # an event may begin or end so much beside the fault
 MOST_ALARMED = 0.5  # of the sound as it came
+PIECE_S = 1.0  # that is scored at a time, so that it takes no more memory than a node has
 SILENCE = 1e-6  # -120 dBFS: no microphone is so quiet
 # Start, as a share of the sound; lowest and highest frequency, as shares of what is heard.
 PLACES = {"hiss": (0.45, 0.4, 0.7), "tone": (0.75, 0.15, 0.18)}
@@ -107,8 +108,11 @@ def faults_for(duration_s: float, limit_hz: float) -> list[SyntheticFault]:
 
 
 def _events(bundle: Bundle, sound: FloatArray, rate_hz: int) -> list[Event]:
-    detector = Detector(bundle, rate_hz=rate_hz)
-    return detector.push(sound).events + detector.finish().events
+    detector, events = Detector(bundle, rate_hz=rate_hz), list["Event"]()
+    size = round(PIECE_S * rate_hz)
+    for first in range(0, len(sound), size):
+        events += detector.push(sound[first : first + size]).events
+    return events + detector.finish().events
 
 
 def _covered_s(events: Sequence[Event]) -> float:

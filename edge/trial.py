@@ -12,8 +12,8 @@ after a power cut the next start goes on where the last one was.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from edge.bundle import open_bundle
 from edge.bundle_store import current_name, write_history
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from edge.bundle import Bundle
     from edge.golden import GoldenReport
+    from edge.history import TrialState, TrialStatus
     from edge.runtime import RuntimeName
     from edge.self_test import SelfTestReport
 
-TrialState = Literal["none", "on trial", "passed", "failed"]
 MOST_STARTS = 5  # without a verdict: the bundle itself may be what ends the node
 MOST_TESTS = 3  # not passed: something real may have happened during one
 MOST_VERSIONS = 20  # that fail one after another
@@ -51,22 +51,20 @@ class Trial:
     @property
     def state(self) -> TrialState:
         """As it is on disk."""
-        history = read_history(self.path)
-        if self.version in history.failed:
-            return "failed"
-        if self.version in history.trials:
-            return "on trial"
-        return "passed" if self.version in history.passed else "none"
+        return read_history(self.path).state_of(self.version)
 
-    def begin(self) -> str | None:
+    def begin(self, *, counted: bool = False) -> str | None:
         """The node starts: counts it. Returns what was done, where the trial is over by that.
+
+        Args:
+            counted: this start of the node was counted before.
 
         Raises:
             BundleError: no version is left, or the bundle can't be written.
         """
         if self.state == "failed":  # a power cut came before the roll-back
             return self.fail(read_history(self.path).failed[self.version or ""])
-        history = self._change(History.with_start)
+        history = None if counted else self._change(History.with_start)
         if history and history.trials[self.version or ""].starts > MOST_STARTS:
             return self.fail(f"started {MOST_STARTS} times without passing its self-test")
         return None
@@ -127,41 +125,68 @@ class Started:
     bundle: Bundle
     version: str | None  # none where the bundle is a folder of plain files
     golden: GoldenReport
-    on_trial: bool  # whether a self-test is to be made
+    trial: TrialStatus
     notes: list[str]  # for the log: versions that failed, and golden windows that differ
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether a self-test is to be made."""
+        return self.trial.state == "on trial"
 
-def start(path: Path, *, runtime: RuntimeName = "auto") -> Started:
+
+def start(
+    path: Path, *, runtime: RuntimeName = "auto", counted: set[str | None] | None = None
+) -> Started:
     """Open a bundle as a node does: trials counted, golden windows checked, failures rolled back.
 
+    Only a version that is on trial, or has failed, is written about.
+
+    Args:
+        path: the bundle.
+        runtime: the one to use.
+        counted: versions of which this start of the node was counted; the one found is added.
+
     Raises:
-        BundleError: no version can be used.
+        BundleError: no version can be used, or what comes of a trial can't be written.
         RuntimeUnavailableError: no TFLite runtime works here.
     """
+    counted = set() if counted is None else counted
     notes: list[str] = []
     for _ in range(MOST_VERSIONS):
         trial = Trial(path)
-        if note := trial.begin():
+        if note := trial.begin(counted=trial.version in counted):
             notes.append(note)
             continue
+        counted.add(trial.version)
         try:
-            bundle = open_bundle(path, runtime=runtime)
-            golden = check(bundle)
-            refuse_if_different(golden)
+            started = look(path, runtime=runtime)
         except (BundleError, RuntimeUnavailableError) as error:
             if trial.state != "on trial":
                 raise
             notes.append(trial.fail(str(error)))
             continue
-        if golden.verdict != "equal":
-            notes.append(golden.line)
-        return Started(bundle, trial.version, golden, trial.state == "on trial", notes)
+        return replace(started, notes=[*notes, *started.notes])
     raise BundleError(f"{path}: {MOST_VERSIONS} versions failed, one after another")
 
 
-def is_replaced(path: Path, started: Started) -> bool:
+def look(path: Path, *, runtime: RuntimeName = "auto") -> Started:
+    """Open a bundle and check its golden windows, and change nothing.
+
+    Raises:
+        BundleError: the current version can't be used.
+        RuntimeUnavailableError: no TFLite runtime works here.
+    """
+    version = current_name(path)
+    bundle = open_bundle(path, runtime=runtime)
+    golden = check(bundle)
+    refuse_if_different(golden)
+    notes = [] if golden.verdict == "equal" else [golden.line]
+    return Started(bundle, version, golden, read_history(path).status_of(version), notes)
+
+
+def is_replaced(path: Path, version: str | None) -> bool:
     """Whether another version is current by now: installed, calibrated or rolled back to."""
-    return current_name(path) != started.version
+    return current_name(path) != version
 
 
 @contextlib.contextmanager
@@ -172,6 +197,7 @@ def _writing(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise BundleError(
-            f"{path}: the state of the trial can't be kept ({error.strerror or error}); the bundle "
-            "has to belong to the user that earpatch runs as"
+            f"{path}: on trial, and what comes of that can't be kept ({error.strerror or error}). "
+            "Give the folder to the user that earpatch runs as ('chown -R'), or leave this "
+            f"version with 'earpatch rollback {path}'"
         ) from None

@@ -121,6 +121,7 @@ def state() -> NodeState:
     gearbox = InputState(
         name="gearbox", input_state="hearing", alarm=alarm, bundle="18c55c7003adbcb4",
         calibration="6b1f0a2c9d3e4f58", calibration_state="current", calibration_reason="",
+        bundle_trial="passed", bundle_note="",
     )  # fmt: skip
     return NodeState(
         schema=STATE_SCHEMA, node="pump-3", reported_utc=_NOW, clock_synced=True,

@@ -9,6 +9,7 @@ import msgspec
 from edge.alarms.states import ConditionName, Shelving, StateName
 from edge.capture.sound import State
 from edge.delivery.messages import CalibrationState
+from edge.history import TrialState
 
 STATE_SCHEMA, HEALTH_SCHEMA = "urn:earpatch:schema:state:1", "urn:earpatch:schema:health:1"
 
@@ -80,6 +81,8 @@ class InputState(msgspec.Struct, frozen=True, kw_only=True):
     calibration: str
     calibration_state: CalibrationState
     calibration_reason: str
+    bundle_trial: TrialState  # failed: a later version was left for this one
+    bundle_note: str  # what came of its last test, or why the later one was left
 
 
 class NodeState(msgspec.Struct, frozen=True, kw_only=True):

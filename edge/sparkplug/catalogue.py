@@ -121,6 +121,10 @@ def _condition(settings: SparkplugSettings) -> list[Definition]:
         Definition(name="Calibration/Reason", datatype=_S),
         Definition(name="Calibration/ID", datatype=_S),
         Definition(name="Calibration/Bundle", datatype=_S),
+        Definition(
+            name="Calibration/Trial", datatype=_S, documentation="none, on trial, passed, failed",
+        ),
+        Definition(name="Calibration/Trial note", datatype=_S),
     ]  # fmt: skip
 
 

@@ -96,6 +96,8 @@ def device_readings(
         "Calibration/Reason": Reading(_text(state.calibration_reason)),
         "Calibration/ID": Reading(_text(state.calibration)),
         "Calibration/Bundle": Reading(_text(state.bundle)),
+        "Calibration/Trial": Reading(state.bundle_trial),
+        "Calibration/Trial note": Reading(_text(state.bundle_note)),
         **_alarm_readings(state.alarm, now),
     }
 

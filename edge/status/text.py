@@ -64,8 +64,12 @@ def verdict(snapshot: Snapshot, number: int) -> str:
 def condition(snapshot: Snapshot, number: int) -> str:
     """Whether its calibration holds, whether it keeps up, and what else is to be said."""
     health = snapshot.health.inputs[number]
-    calibration = snapshot.state.inputs[number].calibration_state
-    parts = [f"calibration {calibration}", f"load {health.real_time_factor:.0%}"]
+    state = snapshot.state.inputs[number]
+    parts = [f"calibration {state.calibration_state}", f"load {health.real_time_factor:.0%}"]
+    if state.bundle_trial == "on trial":
+        parts.append("bundle on trial")
+    if state.bundle_trial == "failed":
+        parts.append(f"BUNDLE ROLLED BACK: {state.bundle_note}")
     if health.overloaded:
         parts.append("TOO SLOW: sound is lost")
     if health.reason:

@@ -92,7 +92,7 @@ def test_install_without_sound_leaves_the_test_to_the_node_and_rollback_goes_bac
     before = current_version(bundle)
     ran = earpatch("install", workshop / "x.earpatch", bundle, "--trust", workshop / "keys")
     assert ran.returncode == 0
-    assert "on trial: the node takes it at its next start" in ran.stdout
+    assert "on trial: a running node takes it up within a minute" in ran.stdout
     back = earpatch("rollback", bundle)
     assert back.stdout == f"{bundle}: back to {before.name}\n"
     one_line(earpatch("rollback", bundle), "no earlier version")

@@ -71,7 +71,20 @@ def test_a_version_that_failed_is_never_gone_back_to(history: History, current: 
 @given(history=histories(), current=NAMES)
 def test_versions_that_are_gone_from_the_disk_are_forgotten(history: History, current: str) -> None:
     followed = history.followed_by("new", current, {"a", "new"}, None)
-    assert set(followed.order) | set(followed.failed) | set(followed.passed) <= {"a", "new"}
+    assert set(followed.order) | set(followed.trials) | set(followed.passed) <= {"a", "new"}
+    assert followed.failed == history.failed, "but why they failed is not"
+
+
+def test_what_a_version_was_left_for_is_known_until_another_one_comes() -> None:
+    since = "2026-11-25T10:00:00+00:00"
+    history = History(order=["a"]).followed_by("b", "a", {"a", "b"}, since)
+    assert history.status_of("b") == ("on trial", "")
+    left = history.with_failure("b", "deaf")
+    assert left.status_of("b") == ("failed", "b: deaf")
+    assert left.status_of("a") == ("failed", "b: deaf")
+    assert left.followed_by("c", "a", {"a", "b", "c"}, None).status_of("c") == ("none", "")
+    assert history.with_pass("b").status_of("b") == ("passed", "")
+    assert history.with_pass("b").status_of("a") == ("none", "")
 
 
 def test_the_order_after_going_back_and_installing_again_leaves_out_what_was_left() -> None:

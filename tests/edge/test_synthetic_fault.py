@@ -66,3 +66,11 @@ def test_a_band_without_any_sound_gets_a_fault_too() -> None:
 def test_a_fault_that_does_not_fit_is_refused(fault: SyntheticFault) -> None:
     with pytest.raises(ValueError, match="does not fit"):
         with_fault(NOISE, RATE_HZ, fault)
+
+
+def test_hum_far_below_the_band_does_not_make_the_fault_louder() -> None:
+    hum = np.sin(2 * np.pi * 50.3 * np.arange(len(NOISE)) / RATE_HZ).astype(np.float32)
+    fault = SyntheticFault("hiss", 1.0, 2.0, 1_000.0, 2_000.0, 20.0)
+    alone = with_fault(NOISE, RATE_HZ, fault) - NOISE
+    beside = with_fault(NOISE + hum, RATE_HZ, fault) - (NOISE + hum)
+    assert np.abs(alone - beside).max() < 0.02 * np.abs(alone).max()

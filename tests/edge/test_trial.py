@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from edge import bundle_versions
 from edge import trial as trial_module
 from edge.bundle import BACKBONE_FILE
+from edge.bundle_pruning import KEPT_GOOD, prune
 from edge.bundle_store import VERSIONS, current_name, write_version
 from edge.bundle_versions import list_versions, roll_back
 from edge.errors import BundleError
@@ -136,12 +137,12 @@ def test_a_node_starts_with_a_version_on_trial_and_is_told_so(site: Site, path: 
 
 
 def test_a_node_can_see_that_another_version_is_current_by_now(site: Site, path: Path) -> None:
-    started = start(path)
-    assert not is_replaced(path, started)
+    version = start(path).version
+    assert not is_replaced(path, version)
     installed(path, "v2", files_of(site, "v2"))
-    assert is_replaced(path, started)
+    assert is_replaced(path, version)
     roll_back(path)
-    assert not is_replaced(path, started)
+    assert not is_replaced(path, version)
 
 
 def test_a_node_leaves_a_version_that_can_not_be_opened(site: Site, path: Path) -> None:
@@ -289,6 +290,14 @@ class Life(RuleBasedStateMachine):
             self._fail()
 
     @rule()
+    def prune(self) -> None:
+        """Old versions are removed: the last five that can be gone back to stay."""
+        prune(self.path)
+        *before, now = self.order
+        last = before[-KEPT_GOOD:]
+        self.order = [each for each in before if each in last or each.state == "on trial"] + [now]
+
+    @rule()
     def go_back(self) -> None:
         """A person goes back."""
         if len(self.order) == 1:
@@ -313,7 +322,7 @@ class Life(RuleBasedStateMachine):
 
 
 def test_a_bundle_through_any_life(site: Site, tmp_path: Path) -> None:
-    """Against a model: installs, calibrations, starts, self-tests and roll-backs in any order."""
+    """Against a model: installs, calibrations, starts, tests, roll-backs, removals in any order."""
     Life.site, Life.folder = site, tmp_path
     run_state_machine_as_test(
         Life, settings=settings(max_examples=25, stateful_step_count=20, deadline=None)

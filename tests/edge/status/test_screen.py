@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -16,6 +17,9 @@ from edge.status.snapshot import InputView, Snapshot
 from edge.status.terminal import Colours, Look, coloured_lines, look_of
 from edge.status.text import plain_lines
 from tests.edge.status.snapshots import snapshot
+
+if TYPE_CHECKING:
+    from edge.history import TrialState
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 WIDE = Look(120, 50, "none")
@@ -70,6 +74,25 @@ def test_a_node_that_has_heard_nothing_yet_has_no_pictures() -> None:
     drawn = draw(msgspec.structs.replace(of_inputs(1), inputs=[view]), WIDE)
     assert any("no score yet" in line for line in drawn)
     assert not any("kHz" in line for line in drawn)
+
+
+@pytest.mark.parametrize(
+    ("trial", "note", "told"),
+    [
+        ("none", "", None),
+        ("passed", "v2 passed its self-test", None),
+        ("on trial", "", "bundle on trial"),
+        ("failed", "v2: deaf", "BUNDLE ROLLED BACK: v2: deaf"),
+    ],
+)
+def test_a_bundle_on_trial_and_one_that_was_left_are_seen(
+    trial: TrialState, note: str, told: str | None
+) -> None:
+    given = snapshot()
+    replace = msgspec.structs.replace
+    inputs = [replace(i, bundle_trial=trial, bundle_note=note) for i in given.state.inputs]
+    lines = "\n".join(plain_lines(replace(given, state=replace(given.state, inputs=inputs))))
+    assert told in lines if told else "bundle" not in lines.lower()
 
 
 def test_text_from_outside_can_t_steer_the_terminal() -> None:
