@@ -59,6 +59,7 @@ class HomeAssistant:
         if not settings.enabled:
             return
         self._connection, self._later = connection, later or _later
+        self._waits = False  # an announcement that was put off
         device = re.sub(r"[^A-Za-z0-9_-]", "_", f"earpatch_{prefix}_{node}")
         self._topic = f"{settings.discovery_prefix}/device/{device}/config"
         self._payload = msgspec.json.encode(discovery(prefix, node, inputs, device))
@@ -66,11 +67,13 @@ class HomeAssistant:
         connection.subscribe(f"{settings.discovery_prefix}/status", self._heard)
 
     def _announce(self) -> None:
+        self._waits = False
         self._connection.retain(self._topic, self._payload)
 
     def _heard(self, message: Received) -> None:
         """Home Assistant has started; it may have lost what was retained."""
-        if message.payload == topics.ONLINE and not message.retained:
+        if message.payload == topics.ONLINE and not message.retained and not self._waits:
+            self._waits = True  # whoever says so again and again starts no more threads
             self._later(random.uniform(0.0, LONGEST_DELAY_S), self._announce)  # noqa: S311
 
 
