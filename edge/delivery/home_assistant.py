@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from edge import __version__
 from edge.delivery import topics
+from edge.delivery.settings import LEVEL
 from edge.section import Section
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edge.delivery.connection import Connection
     from edge.delivery.session import Received
 
-Prefix = Annotated[str, Meta(pattern=r"^[^#+/\x00-\x1f]+(/[^#+/\x00-\x1f]+)*\Z", max_length=128)]
+Prefix = Annotated[str, Meta(pattern=rf"^{LEVEL}(/{LEVEL})*\Z", max_length=128)]
 HEALTH_EXPIRES_S = 100
 LONGEST_DELAY_S = 10.0  # so that many nodes don't all answer at once
 
