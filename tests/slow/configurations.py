@@ -144,7 +144,7 @@ def _spoil(inside: Any, key: Any, value: Any, others: list[Any], random: Random)
         typos = (key[:-1], key + key[-1:], key.upper(), random.choice(ODD_KEYS))
         inside[random.choice(typos)] = value
     elif kind == 3 and isinstance(inside, dict):
-        inside[random.choice(ODD_KEYS)] = random.choice(ODD)
+        inside[random.choice(ODD_KEYS)] = copy.deepcopy(random.choice(ODD))
     elif kind == 4:
         inside[key] = random.choice(([value], {"x": value}, [value, value], {"kind": value}))
     elif kind == 5 and isinstance(value, list):
