@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MAX_IN_FLIGHT = 20
 KEPT_FOR_LIVE = 5  # of these, so that a live event doesn't wait for the backlog's PUBACKs
-KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count there, too
+KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: states and answers count there, too
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
@@ -114,6 +114,8 @@ class Publisher:
         session = self.connection.session
         if self._session is not None:
             self._collect(self._session)
+        if session is not None:
+            self._answers.send(session)
         if session is not self._session:
             if self._session is not None:
                 self._blame(self._session)

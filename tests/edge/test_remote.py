@@ -3,7 +3,7 @@
 import json
 import tracemalloc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from edge.alarms.settings import AlarmSettings
 from edge.command_queue import BURST, LONGEST, MOST_WAITING, RATE_PER_S
 from edge.delivery.session import Received
 from edge.desk import AlarmDesk
-from edge.remote import Answer, CommandSettings, Remote
+from edge.remote import Answer, CommandName, CommandSettings, Remote
 from tests.edge.contract import check
 from tests.edge.test_clock import FakeTime
 
@@ -157,6 +157,16 @@ def test_only_acknowledging_and_shelving_are_allowed_unless_said(tmp_path: Path)
         "calibrate": "refused",
     }.items():  # fmt: skip
         assert made.send(name, {"id": "1"}).status == status, name
+
+
+def test_all_commands_can_be_switched_off(tmp_path: Path) -> None:
+    made = Bench(tmp_path, allowed=CommandSettings(allow=()))
+    for name in get_args(CommandName):
+        answer = made.send(name, {"id": "1"})
+        assert (answer.status, answer.text) == (
+            "refused",
+            "not allowed here; [commands] allow = []",
+        )
 
 
 def test_with_several_inputs_one_has_to_be_named(tmp_path: Path) -> None:
