@@ -45,7 +45,7 @@ builtin: $(VENV)/test.stamp ## make the backbone in edge/builtin again
 soak: $(VENV)/test.stamp ## slow evidence: memory while an hour of sound is converted
 	$(BIN)/pytest -m soak -s
 
-fuzz: $(VENV)/test.stamp ## slow evidence: thousands of damaged bundles, settings and weights
+fuzz: $(VENV)/test.stamp ## slow evidence: damaged bundles, configurations, weights; a million commands
 	$(BIN)/pytest -m fuzz -s
 
 faults: $(VENV)/test.stamp ## slow evidence: a hundred faults of a microphone, an hour of overload

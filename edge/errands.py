@@ -65,7 +65,9 @@ class Errands:
             return answer(command, "snapshot", "failed", str(error))
         for number, part in enumerate(parts, 1):
             text, data = f"{part.name}, part {number} of {len(parts)}", msgspec.to_builtins(part)
-            self._remote.tell(answer(command, "snapshot", "progress", text, data=data))
+            if not self._remote.tell(answer(command, "snapshot", "progress", text, data=data)):
+                text = f"the broker does not take it so fast; {number - 1} of {len(parts)} parts"
+                return answer(command, "snapshot", "failed", f"{text} were sent")
         return answer(command, "snapshot", "done", f"{len(parts)} parts were sent")
 
     def _calibrate(self, command: Command) -> Answer:

@@ -7,7 +7,6 @@ with the `id` of the command, which its sender chose.
 from __future__ import annotations
 
 import logging
-import queue
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -16,6 +15,7 @@ from msgspec import Meta
 
 from edge.alarms import commands as alarm_commands
 from edge.alarms.commands import MAX_BY_CHARS, MAX_COMMENT_CHARS, Operator
+from edge.command_queue import LONGEST, CommandQueue
 from edge.delivery import topics
 from edge.section import Section
 from edge.words import printable
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANSWER_SCHEMA = "urn:earpatch:schema:answer:1"
-MOST_WAITING = 100
 AT_ONCE = 10  # commands in one turn of the loop
-LONGEST = 4_096  # bytes of a command
 
 CommandName = Literal[
     "acknowledge",
@@ -132,7 +130,7 @@ class Remote:
     ) -> None:
         self._node, self._allowed, self._inputs = node, settings.allow, inputs
         self._desk, self._publisher, self._clock = desk, publisher, clock
-        self._waiting: queue.Queue[tuple[str, bytes]] = queue.Queue(MOST_WAITING)
+        self._queue = CommandQueue(clock.monotonic_s)
         self._others: dict[str, Callable[[Command], Answer]] = {}
         self._hearers: list[Callable[[Answer], None]] = []
         publisher.subscribe(f"{topics.COMMAND}/+", self.take)
@@ -146,33 +144,23 @@ class Remote:
         self._hearers.append(hear)
 
     def take(self, message: Received) -> None:
-        """A message has come. Called in the network's thread; never raises, never waits.
-
-        A retained one is older than this connection: it was done before, or must not be any more.
-        """
-        if message.retained or message.topic.endswith(f"/{topics.RESULT}"):
-            return
-        name, payload = message.topic.rpartition("/")[2], message.payload
-        try:
-            self._waiting.put_nowait((name, payload))
-        except queue.Full:
-            log.warning("too many commands at once: %s is not answered", printable(name[:64]))
+        """A message has come. Called in the network's thread; never raises, never waits."""
+        self._queue.put(message)
 
     def work(self) -> None:
         """Do some of what waits."""
         for _ in range(AT_ONCE):
-            try:
-                name, payload = self._waiting.get_nowait()
-            except queue.Empty:
+            if (taken := self._queue.take()) is None:
                 return
-            self.tell(self._do(name, payload))
+            self.tell(self._do(*taken))
 
-    def tell(self, answer: Answer) -> None:
-        """Publish an answer."""
-        self._publisher.publish(topics.RESULT, msgspec.json.encode(answer))
+    def tell(self, answer: Answer) -> bool:
+        """Publish an answer; whether it could be."""
+        said = self._publisher.publish(topics.RESULT, msgspec.json.encode(answer))
         for hear in self._hearers:
             hear(answer)
         log.info("command %s: %s: %s", printable(answer.command), answer.status, answer.text)
+        return said
 
     def answer(
         self,
@@ -187,7 +175,7 @@ class Remote:
             schema=ANSWER_SCHEMA,
             node=self._node,
             id=None if command is None else command.id,
-            command=printable(name[:64]),
+            command=printable(name),
             status=status,
             text=printable(text[:500]),
             reported_utc=self._clock.utc(),
@@ -215,7 +203,7 @@ class Remote:
     def _read(self, name: str, payload: bytes) -> Command | Answer:
         """The command, or why it is none."""
         if len(payload) > LONGEST:
-            text = f"{len(payload)} bytes; a command has at most {LONGEST}"
+            text = f"a command has at most {LONGEST} bytes; this has more"
             return self.answer(None, name, "refused", text)
         try:
             command: Command = msgspec.json.decode(payload, type=FORMS.get(name, Command))

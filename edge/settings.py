@@ -28,7 +28,7 @@ from edge.remote import CommandSettings
 from edge.runtime import RuntimeName
 from edge.section import Name, PathText, Section
 from edge.sparkplug.settings import SparkplugSettings
-from edge.words import printable
+from edge.words import printable, shortened
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -141,7 +141,7 @@ def load_settings(path: Path) -> Settings:
             names = [each.name for each in settings.all_inputs()]
             settings.sparkplug.check(settings.mqtt, names)
     except msgspec.ValidationError as error:
-        reason = printable(explained(str(error), raw, _known_keys))
+        reason = shortened(printable(explained(str(error), raw, _known_keys)))
         raise SettingsError(f"{path}: {reason}") from None
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
@@ -149,7 +149,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def _one_line(error: Exception) -> str:
-    return printable(next(iter(str(error).splitlines()), type(error).__name__))
+    return shortened(printable(next(iter(str(error).splitlines()), type(error).__name__)))
 
 
 def _check_inputs(settings: Settings) -> None:

@@ -5,6 +5,7 @@ The node goes on scoring with the old bundle meanwhile. What was recorded stays.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 UNHEARD_S = 60.0  # an input that isn't heard for so long ends the recording
 LEARN_WITHIN_S = 3_600.0
 STEPS = 10  # of progress, for the recording
+KEPT_FREE_BYTES = 200_000_000  # for events, and for the bundle
+LIKELY_RATE_HZ, SAMPLE_BYTES = 48_000, 3
 LEARN = (sys.executable, "-m", "convert.main", "calibrate")
 
 
@@ -51,7 +54,11 @@ class Teaching:
         bundle = Path(each.bundle_path).absolute()
         folder = bundle.with_name(f"{bundle.name}-recordings")
         folder /= f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+        rate_hz = each.stretch.rate_hz if each.stretch else LIKELY_RATE_HZ
+        needed_bytes = int(command.seconds * rate_hz * SAMPLE_BYTES) + KEPT_FREE_BYTES
         try:
+            if (free_bytes := shutil.disk_usage(bundle.parent).free) < needed_bytes:
+                return self._answer(command, "refused", _no_room(folder, free_bytes, needed_bytes))
             folder.mkdir(parents=True)
         except OSError as error:
             return self._answer(command, "failed", f"{folder}: {error.strerror}")
@@ -146,3 +153,10 @@ class Teaching:
         self, command: Calibrate, status: AnswerStatus, text: str, **more: object
     ) -> Answer:
         return self._remote.answer(command, "calibrate", status, printable(text), **more)
+
+
+def _no_room(folder: Path, free_bytes: int, needed_bytes: int) -> str:
+    return (
+        f"{folder.parent}: {free_bytes / 1e6:,.0f} MB are free, and a recording so long wants "
+        f"{needed_bytes / 1e6:,.0f} MB; delete old recordings there, or ask for fewer seconds"
+    )

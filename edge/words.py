@@ -139,6 +139,14 @@ def loss_summary(loss: Loss) -> str:
     )
 
 
+def shortened(text: str, most: int = 400) -> str:
+    """A text of decent length; of a longer one its beginning and its end."""
+    if len(text) <= most:
+        return text
+    part = (most - len(" ... ")) // 2
+    return f"{text[:part]} ... {text[-part:]}"
+
+
 def printable(text: str) -> str:
     """Text from the network without what would steer a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -59,6 +59,16 @@ def make_client(settings: BrokerSettings, identity: Identity, protocol: Any) -> 
     return client
 
 
+def oversized(client: paho.Client) -> int | None:
+    """Size of the packet that is coming in, in bytes, if that is more than is taken.
+
+    With MQTT 3.1.1 nobody can be asked for small ones, and paho would read 256 MiB into memory. How
+    large a packet will be is known to its private state alone, before it has come.
+    """
+    coming_bytes = client._in_packet["remaining_length"]  # noqa: SLF001
+    return coming_bytes if coming_bytes > MAX_INCOMING_BYTES else None
+
+
 def properties(packet_type: int) -> Any:
     """MQTT 5's properties of one kind of packet, none set."""
     return Properties(packet_type)  # type: ignore[no-untyped-call]

@@ -87,6 +87,7 @@ class Connection:
         self._trouble: Trouble | None = None  # of the last session, unless it was accepted
         self._repeat_s = 0.0
         self._short_sessions = 0  # in a row
+        self._deaf = False  # whether to take no messages, since the last was too large
         self._complaints = QuietLog(log, burst=LINES)
         self._faults = QuietLog(log)
         self._tell = tell or self._warn
@@ -172,6 +173,7 @@ class Connection:
             lasted_s = session.ended_s - session.ready_s if session.ready_s else 0.0
             if self._fall_back(session):
                 continue
+            self._deaf = session.ended is not None and session.ended.kind is Kind.OVERSIZED
             self._complain(self._hinted(session.ended, lasted_s))
             considerate = session.ended is not None and session.ended.considerate
             self._stop.wait(self._backoff.after(lasted_s, considerate=considerate))
@@ -190,12 +192,13 @@ class Connection:
             self.sessions += 1
             self._trouble = None
             self._protocols = [session.protocol]
-            for topic in self._handlers:
+            for topic in () if self._deaf else self._handlers:
                 session.subscribe(topic)
             for topic, message in self._retained.items():
                 session.publish(topic, message.payload, retain=True, expiry_s=message.expiry_s)
         version = "5" if session.protocol == paho.MQTTv5 else "3.1.1"
-        text = f"connected to {self.settings.address} with MQTT {version}"
+        deaf = ", and takes no commands until the next connection" if self._deaf else ""
+        text = f"connected to {self.settings.address} with MQTT {version}{deaf}"
         if self._tell == self._warn:
             self._complaints.say(logging.INFO, text, text)
 

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from edge import __version__
 from edge.delivery import topics
+from edge.delivery.settings import LEVEL
 from edge.section import Section
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edge.delivery.connection import Connection
     from edge.delivery.session import Received
 
-Prefix = Annotated[str, Meta(pattern=r"^[^#+/\x00-\x1f]+(/[^#+/\x00-\x1f]+)*\Z", max_length=128)]
+Prefix = Annotated[str, Meta(pattern=rf"^{LEVEL}(/{LEVEL})*\Z", max_length=128)]
 HEALTH_EXPIRES_S = 100
 LONGEST_DELAY_S = 10.0  # so that many nodes don't all answer at once
 
@@ -59,6 +60,7 @@ class HomeAssistant:
         if not settings.enabled:
             return
         self._connection, self._later = connection, later or _later
+        self._waits = False  # an announcement that was put off
         device = re.sub(r"[^A-Za-z0-9_-]", "_", f"earpatch_{prefix}_{node}")
         self._topic = f"{settings.discovery_prefix}/device/{device}/config"
         self._payload = msgspec.json.encode(discovery(prefix, node, inputs, device))
@@ -66,11 +68,13 @@ class HomeAssistant:
         connection.subscribe(f"{settings.discovery_prefix}/status", self._heard)
 
     def _announce(self) -> None:
+        self._waits = False
         self._connection.retain(self._topic, self._payload)
 
     def _heard(self, message: Received) -> None:
         """Home Assistant has started; it may have lost what was retained."""
-        if message.payload == topics.ONLINE and not message.retained:
+        if message.payload == topics.ONLINE and not message.retained and not self._waits:
+            self._waits = True  # whoever says so again and again starts no more threads
             self._later(random.uniform(0.0, LONGEST_DELAY_S), self._announce)  # noqa: S311
 
 

@@ -22,32 +22,6 @@ if TYPE_CHECKING:
 
 PAGE = 25
 RECENT_S, NOTE_S = 10.0, 1.0
-BURST_S = 0.25  # the backlog may save up so much of its rate
-
-
-class Allowance:
-    """A token bucket.
-
-    Args:
-        rate_per_s: how much may be taken in the long run.
-        now_s: a clock that never goes back.
-    """
-
-    def __init__(self, rate_per_s: float, now_s: Callable[[], float]) -> None:
-        self._rate_per_s, self._now_s = rate_per_s, now_s
-        self._most = max(1.0, rate_per_s * BURST_S)
-        self._tokens, self._at_s = 1.0, now_s()
-
-    def available(self) -> bool:
-        """Whether one may be taken."""
-        now_s = self._now_s()
-        self._tokens = min(self._most, self._tokens + (now_s - self._at_s) * self._rate_per_s)
-        self._at_s = now_s
-        return self._tokens >= 1
-
-    def take(self) -> None:
-        """Take one."""
-        self._tokens -= 1
 
 
 class Recent:

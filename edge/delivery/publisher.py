@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from edge.allowance import Allowance
 from edge.delivery import topics
+from edge.delivery.answers import Answers
 from edge.delivery.client import Identity
 from edge.delivery.connection import Connection
 from edge.delivery.flights import Flight, Flights, too_large
-from edge.delivery.lanes import Allowance, Lanes, Recent
+from edge.delivery.lanes import Lanes, Recent
 from edge.delivery.refusals import Refusals
 from edge.delivery.suspicion import ALONE_S, MAX_ATTEMPTS, held, must_wait, suspects
 from edge.delivery.trouble import Kind, Trouble
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
 
 MAX_IN_FLIGHT = 20
 KEPT_FOR_LIVE = 5  # of these, so that a live event doesn't wait for the backlog's PUBACKs
-KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: retained messages count there, too
+KEPT_FOR_STATES = 4  # of what an MQTT 5 broker allows: states and answers count there, too
 ACKNOWLEDGE_S = 60.0
 POLL_S = 0.05
 HURRIED_DRAIN_S = 1.0
+BURST_S = 0.25  # the backlog may save up so much of its rate
 
 
 class Publisher:
@@ -64,7 +67,9 @@ class Publisher:
         self._in_flight = Flights()
         self._lanes = Lanes(0)
         self._recent = Recent(outbox.next_sequence() - 1, time.monotonic)
-        self._allowance = Allowance(settings.backlog_rate_per_s, time.monotonic)
+        rate_per_s = settings.backlog_rate_per_s
+        self._allowance = Allowance(rate_per_s, rate_per_s * BURST_S, time.monotonic)
+        self._answers = Answers()
         self._refusals = Refusals()
         self._paused: tuple[str, ...] = ()
         self._suspect: int | None = None  # is sent next, and alone
@@ -96,12 +101,12 @@ class Publisher:
         self.connection.subscribe(self.topic(leaf), handler)
 
     def publish(self, leaf: str, payload: bytes) -> bool:
-        """Say something once, not kept: an answer. False while there is no connection."""
+        """Say something once, not kept: an answer.
+
+        False while it can't be said: no connection, or a broker that does not take it so fast.
+        """
         session = self.connection.session
-        if session is None:
-            return False
-        session.publish(self.topic(leaf), payload)
-        return True
+        return session is not None and self._answers.say(session, self.topic(leaf), payload)
 
     def pump(self) -> None:
         """Delete what was acknowledged and send what may be sent. Never waits for the broker."""
@@ -109,6 +114,8 @@ class Publisher:
         session = self.connection.session
         if self._session is not None:
             self._collect(self._session)
+        if session is not None:
+            self._answers.send(session)
         if session is not self._session:
             if self._session is not None:
                 self._blame(self._session)
@@ -147,6 +154,7 @@ class Publisher:
         done = []
         while not session.acknowledged.empty():
             answer = session.acknowledged.get()
+            self._answers.acknowledged(answer.mid)
             flight = self._in_flight.pop(answer.mid, None)
             if not self._in_flight:
                 self._alone_until_s = 0.0

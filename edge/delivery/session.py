@@ -18,7 +18,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 
-from edge.delivery.client import CONNECT_TIMEOUT_S, make_client, properties
+from edge.delivery.client import CONNECT_TIMEOUT_S, make_client, oversized, properties
 from edge.delivery.topics import OFFLINE, ONLINE
 from edge.delivery.trouble import (
     Kind,
@@ -26,6 +26,7 @@ from edge.delivery.trouble import (
     of_connack,
     of_disconnect,
     of_exception,
+    of_oversized,
     without_connack,
 )
 
@@ -153,6 +154,8 @@ class Session:
                 return None
             if client.loop(LOOP_S) != MQTTErrorCode.MQTT_ERR_SUCCESS and self._end is None:
                 self._end = self._lost()
+            if (coming_bytes := oversized(client)) is not None and self._end is None:
+                self._end = of_oversized(coming_bytes, self.settings)
             if self.accepted and not greeted:
                 greeted, deadline_s = True, time.monotonic() + GREETING_TIMEOUT_S
             if not self.ready.is_set() and time.monotonic() > deadline_s and self._end is None:

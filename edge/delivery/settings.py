@@ -9,14 +9,15 @@ import msgspec
 from msgspec import Meta
 
 from edge.errors import SettingsError
-from edge.section import PathText, Section
+from edge.section import CONTROLS, PathText, Section
 from edge.words import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Prefix = Annotated[str, Meta(pattern=r"^[^#+/\x00-\x1f]+(/[^#+/\x00-\x1f]+)*\Z", max_length=512)]
-UserName = Annotated[str, Meta(pattern=r"^[^\x00-\x1f]+\Z", max_length=256)]
+LEVEL = rf"[^#+/{CONTROLS}]+"  # of a topic
+Prefix = Annotated[str, Meta(pattern=rf"^{LEVEL}(/{LEVEL})*\Z", max_length=512)]
+UserName = Annotated[str, Meta(pattern=rf"^[^{CONTROLS}]+\Z", max_length=256)]
 ProtocolName = Literal["auto", "5", "3.1.1"]
 PATH_KEYS = ("password_file", "ca_file", "cert_file", "key_file")
 

@@ -28,6 +28,7 @@ class Kind(enum.Enum):
     TAKEN_OVER = "taken over"  # another client has the same id
     PROTOCOL = "protocol"  # it answers, but not with MQTT, or not with this version of it
     GONE = "gone"  # the connection was there and has ended
+    OVERSIZED = "oversized"  # what comes is too large to be taken
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -140,6 +141,15 @@ def of_disconnect(reason: int | None, words: str, settings: BrokerSettings) -> T
     if kind is Kind.TAKEN_OVER:
         words += "; another client uses the same client id: is there a second node of this name?"
     return Trouble(kind, f"{settings.address} is gone: {words}")
+
+
+def of_oversized(coming_bytes: int, settings: BrokerSettings) -> Trouble:
+    """Why a connection is ended while something huge is coming."""
+    return Trouble(
+        Kind.OVERSIZED,
+        f"{settings.address} sends {coming_bytes:,} bytes at once, and commands are small; is that "
+        "retained on a topic for commands?",
+    )
 
 
 def without_connack(settings: BrokerSettings, *, closed: bool) -> Trouble:

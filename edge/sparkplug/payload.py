@@ -72,14 +72,14 @@ def encode(message: Message) -> bytes:
     return bytes(wire.SerializeToString())
 
 
-def decode(data: bytes) -> Payload:
+def decode(data: bytes, most_bytes: int = MAX_BYTES) -> Payload:
     """Read a payload.
 
     Raises:
         PayloadError: damaged, too long, or no payload at all.
     """
-    if len(data) > MAX_BYTES:
-        raise PayloadError(f"{len(data)} bytes; at most {MAX_BYTES} are read")
+    if len(data) > most_bytes:
+        raise PayloadError(f"{len(data)} bytes; at most {most_bytes} are read")
     wire = WirePayload()
     try:
         wire.ParseFromString(data)

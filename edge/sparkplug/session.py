@@ -17,7 +17,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.client import CONNECT_TIMEOUT_S, Identity, make_client
+from edge.delivery.client import CONNECT_TIMEOUT_S, Identity, make_client, oversized
 from edge.delivery.session import Received
 from edge.delivery.trouble import (
     Kind,
@@ -25,6 +25,7 @@ from edge.delivery.trouble import (
     of_connack,
     of_disconnect,
     of_exception,
+    of_oversized,
     without_connack,
 )
 
@@ -112,6 +113,8 @@ class Session:
                 self._end(of_disconnect(None, paho.error_string(result), self._server))
             else:
                 self._end(without_connack(self._server, closed=True))
+        if (coming_bytes := oversized(self._client)) is not None:
+            self._end(of_oversized(coming_bytes, self._server))
         return self.trouble is None
 
     @property

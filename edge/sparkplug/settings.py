@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.delivery.settings import check_broker
+from edge.delivery.settings import LEVEL, check_broker
 from edge.errors import SettingsError
 from edge.section import Section
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge.delivery.settings import MqttSettings
 
 # A level of a topic: the specification forbids '+', '/' and '#'.
-SparkplugId = Annotated[str, Meta(pattern=r"^[^+/#\x00-\x1f\x7f]+\Z", max_length=128)]
+SparkplugId = Annotated[str, Meta(pattern=rf"^{LEVEL}\Z", max_length=128)]
 Url = Annotated[str, Meta(max_length=512)]
 Seconds = Annotated[float, Meta(ge=1, le=3_600)]
 

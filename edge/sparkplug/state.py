@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SEQ_MODULUS = 256
 FLUSHED_AT_ONCE = 200  # values of history in one message
+REBIRTH_EVERY_S = 1.0  # a birth is kilobytes, and what asks for it some bytes
 MESSAGES_A_TURN = 10  # of history, so that what happens now isn't kept waiting
 
 
@@ -80,8 +81,8 @@ class EdgeNodeState:
         self._present = dict.fromkeys(devices, False)
         self._alive: set[str] = set()  # devices whose birth was told
         self._bd_seq = self._seq = 0
-        self._birth_due = False
-        self._born_s = 0.0
+        self._birth_asked = False
+        self._born_s = float("-inf")
         self._out: list[Message] = []
 
     def take_messages(self) -> list[Message]:
@@ -93,7 +94,7 @@ class EdgeNodeState:
         """A CONNECT is about to be sent; returns what has to be its will."""
         self.phase, self._bd_seq, self.host = Phase.CONNECTING, bd_seq, PrimaryHost()
         self._times.take()
-        self._birth_due = False
+        self._birth_asked = False
         return self._death()
 
     def subscribed(self) -> None:
@@ -123,8 +124,11 @@ class EdgeNodeState:
         self.history.lost(self._times.now_s())
 
     def rebirth(self) -> None:
-        """A host asks for all that there is: no DATA from now on until that is told."""
-        self._birth_due = True
+        """A host asks for all that there is: no DATA from now on until that is told.
+
+        Within a second of a birth it is put off, and DATA goes on: a flood can't hold it up.
+        """
+        self._birth_asked = True
 
     def turn(self) -> None:
         """What is due: births, and history after them."""
@@ -158,6 +162,10 @@ class EdgeNodeState:
         known = self._values[device].definitions if device in self._values else {}
         return name if name in known or (device is None and name == REBIRTH) else None
 
+    @property
+    def _birth_due(self) -> bool:
+        return self._birth_asked and self._times.now_s() - self._born_s >= REBIRTH_EVERY_S
+
     def _come_and_go(self, name: str) -> None:
         if self._present[name] and name not in self._alive:
             self._bear_device(name)
@@ -167,7 +175,7 @@ class EdgeNodeState:
 
     def _bear(self) -> None:
         """NBIRTH and every DBIRTH, with nothing between them."""
-        self._birth_due, self.phase = False, Phase.BORN
+        self._birth_asked, self.phase = False, Phase.BORN
         self.births += 1
         self._times.take()
         self._seq = 0

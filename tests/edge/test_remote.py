@@ -1,8 +1,9 @@
 """Commands over MQTT: each is answered, none is fatal, only what is allowed is done."""
 
 import json
+import tracemalloc
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.alarms.settings import AlarmSettings
+from edge.command_queue import BURST, LONGEST, MOST_WAITING, RATE_PER_S
 from edge.delivery.session import Received
 from edge.desk import AlarmDesk
-from edge.remote import LONGEST, MOST_WAITING, Answer, CommandSettings, Remote
+from edge.remote import Answer, CommandName, CommandSettings, Remote
 from tests.edge.contract import check
 from tests.edge.test_clock import FakeTime
 
@@ -35,10 +37,11 @@ class FakePublisher:
         assert leaf == "cmd/+"
         self.handler = handler
 
-    def publish(self, leaf: str, payload: bytes) -> None:
+    def publish(self, leaf: str, payload: bytes) -> bool:
         """Every answer fits the contract."""
         check(f"a/b/{leaf}", payload)
         self.sent.append(msgspec.json.decode(payload, type=Answer))
+        return True
 
 
 class FakeInput:
@@ -156,6 +159,16 @@ def test_only_acknowledging_and_shelving_are_allowed_unless_said(tmp_path: Path)
         assert made.send(name, {"id": "1"}).status == status, name
 
 
+def test_all_commands_can_be_switched_off(tmp_path: Path) -> None:
+    made = Bench(tmp_path, allowed=CommandSettings(allow=()))
+    for name in get_args(CommandName):
+        answer = made.send(name, {"id": "1"})
+        assert (answer.status, answer.text) == (
+            "refused",
+            "not allowed here; [commands] allow = []",
+        )
+
+
 def test_with_several_inputs_one_has_to_be_named(tmp_path: Path) -> None:
     made = Bench(tmp_path, names=("gearbox", "motor"))
     made.desk.event("motor", "EVENT-1", 0.0, 2.0, 3.0)
@@ -169,7 +182,38 @@ def test_a_flood_is_bounded_and_what_fits_is_answered(bench: Bench) -> None:
         bench.remote.take(Received("site/pump-3/cmd/acknowledge", payload, retained=False))
     for _ in range(3 * MOST_WAITING):
         bench.remote.work()
+        bench.time.pass_s(1 / RATE_PER_S)
     assert [answer.id for answer in bench.publisher.sent] == [str(n) for n in range(MOST_WAITING)]
+
+
+def test_a_flood_is_done_no_faster_than_a_person_would_ask(bench: Bench) -> None:
+    """Each of these writes to the disk and is told as an event."""
+    for second in range(10):
+        for name in ["shelve", "unshelve"] * 10:
+            bench.remote.take(Received(f"site/pump-3/cmd/{name}", b'{"id": "1"}', retained=False))
+        for _ in range(20):
+            bench.remote.work()
+        assert len(bench.publisher.sent) == BURST + second * RATE_PER_S
+        bench.time.pass_s(1.0)
+
+
+def test_of_what_is_too_long_nothing_is_kept(bench: Bench) -> None:
+    huge = b" " * 1_000_000
+    tracemalloc.start()
+    for _ in range(MOST_WAITING):
+        bench.remote.take(Received("site/pump-3/cmd/" + "x" * 60_000, bytes(huge), retained=False))
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 2 * MOST_WAITING * LONGEST
+    bench.remote.work()
+    assert bench.publisher.sent[0].command == "x" * 64
+
+
+def test_a_flood_is_one_line_of_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(2 * MOST_WAITING):
+        topic = f"site/pump-3/cmd/another-{number:b}"
+        bench.remote.take(Received(topic, b"{}", retained=False))
+    assert caplog.text.count("too many commands") == 1
 
 
 def test_a_retained_command_is_not_done_again(bench: Bench) -> None:

@@ -45,6 +45,7 @@ def refusal(path: Path) -> str:
     text = str(raised.value)
     assert text.startswith(f"{path}: ")
     assert len(text.splitlines()) == 1, text
+    assert len(text) < 1_000
     return text.removeprefix(f"{path}: ")
 
 
@@ -122,6 +123,11 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "long id": ("pump-3", "p" * 65, ["node.id", "64"]),
     "empty path": ("line3.flac", "", ["source.path"]),
     "path with NUL": ("line3.flac", "a\\u0000b", ["source.path"]),
+    "path with a line break": ("line3.flac", "a\\nb", ["source.path"]),
+    "path with a line separator": ("line3.flac", "a\\u2028b", ["source.path"]),
+    "path with a control character": ("line3.flac", "a\\u0085b", ["source.path"]),
+    "a key that is a book": ("realtime", "k" * 5_000, ["kkk", " ... ", "in [source]"]),
+    "a value that is a book": (KIND, f'kind = "{"k" * 5_000}"', ["source.kind", " ... "]),
     "unknown runtime": ("[source]", 'runtime = "tensorflow"\n[source]', ["bundle.runtime"]),
     "# in topic_prefix": ("site/area", "site/#", ["mqtt.topic_prefix"]),
     "+ in topic_prefix": ("site/area", "+/area", ["mqtt.topic_prefix"]),

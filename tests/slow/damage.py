@@ -47,6 +47,6 @@ def changes(data: bytes, count: int, seed: int) -> Iterator[bytes]:
             yield changed
 
 
-def tell(what: str, outcomes: Counter[str]) -> None:
+def tell(what: str, outcomes: Counter[str], of: str = "damaged files") -> None:
     counts = ", ".join(f"{name} {count}" for name, count in sorted(outcomes.items()))
-    print(f"\n{what}: {sum(outcomes.values())} damaged files: {counts}")
+    print(f"\n{what}: {sum(outcomes.values())} {of}: {counts}")

@@ -16,9 +16,8 @@ from convert.torch_weights import WeightsError, read_state_dict
 from edge.bundle import MANIFEST_FILE, Manifest, open_bundle, read_manifest
 from edge.bundle_store import FILES, current_version
 from edge.detector import Detector
-from edge.errors import EarpatchError, SettingsError
+from edge.errors import EarpatchError
 from edge.golden import check
-from edge.settings import Settings, load_settings
 from tests.convert.torch_files import archive, legacy, state_dict, tensor
 from tests.slow.damage import changes, tell
 
@@ -35,29 +34,8 @@ FILES_EACH = {
     "bundle": 1_500,
     "manifest": 1_000,
     "crafted": 500,
-    "settings": 1_000,
     "weights": 1_000,
 }
-CONFIG = b"""\
-[node]
-id = "hall-3"
-state_dir = "state"
-
-[bundle]
-path = "/srv/bundle"
-runtime = "auto"
-
-[source]
-kind = "stdin"
-rate_hz = 48000
-channels = 2
-encoding = "s16le"
-
-[mqtt]
-url = "mqtt://broker:1883"
-topic_prefix = "plant/hall-3"
-drain_s = 2.5
-"""
 VALUES = [None, True, 0, -1, 1, 2, 7, 0.5, 1e30, -1e30, 2**62, "", "x", [], [0], {}, {"x": 1}]
 
 
@@ -137,21 +115,6 @@ def test_absurd_manifests_under_their_own_id_are_clear_errors(site: Site, tmp_pa
     tell("crafted manifest", outcomes)
 
 
-def test_damaged_settings_are_clear_errors(tmp_path: Path) -> None:
-    path = tmp_path / "node.toml"
-    outcomes: Counter[str] = Counter()
-    for changed in changes(CONFIG, FILES_EACH["settings"], 4):
-        path.write_bytes(changed)
-        try:
-            assert isinstance(load_settings(path), Settings)
-        except SettingsError as error:
-            outcomes["SettingsError" if str(path) in str(error) else "unnamed"] += 1
-        else:
-            outcomes["still settings"] += 1
-    assert not outcomes["unnamed"]
-    tell("settings", outcomes)
-
-
 def test_damaged_weights_are_clear_errors(tmp_path: Path) -> None:
     program = state_dict(a=tensor((4, 6), (6, 1)), b=tensor((2, 3), (6, 2), 7))
     intact = [archive(program), archive(program, method=zipfile.ZIP_DEFLATED), legacy(program)]
@@ -172,4 +135,4 @@ def test_damaged_weights_are_clear_errors(tmp_path: Path) -> None:
 
 def test_the_files_of_a_bundle_are_all_fuzzed_here() -> None:
     assert {*OTHER_FILES, MANIFEST_FILE} == set(FILES)
-    assert sum(FILES_EACH.values()) >= 5_000
+    assert sum(FILES_EACH.values()) >= 4_000

@@ -18,6 +18,7 @@ from edge.delivery.home_assistant import (
     HomeAssistantSettings,
     discovery,
 )
+from edge.delivery.session import Received
 from edge.delivery.settings import BrokerSettings
 from tests.conftest import Broker
 from tests.edge.delivery.test_listen import Subscriber, retained, wait_until
@@ -90,6 +91,23 @@ def test_it_is_retained_and_said_again_when_home_assistant_comes_back(broker: Br
         assert 0 <= delays[0] <= LONGEST_DELAY_S
     finally:
         connection.stop()
+
+
+def test_whoever_says_online_again_and_again_puts_off_one_announcement() -> None:
+    """Each is a thread, and a unit has 64."""
+    put_off: list[Any] = []
+    connection = Connection(BrokerSettings(), Identity("earpatch-a", "a/availability"))
+    HomeAssistant(
+        HomeAssistantSettings(enabled=True), connection, "site", "a", ["main"],
+        later=lambda _seconds, act: put_off.append(act),
+    )  # fmt: skip
+    online = Received("homeassistant/status", b"online", retained=False)
+    for _ in range(1_000):
+        connection._received(online)
+    assert len(put_off) == 1
+    put_off[0]()
+    connection._received(online)
+    assert len(put_off) == 2
 
 
 def test_nothing_is_said_unless_it_is_wanted(broker: Broker) -> None:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from edge.delivery import publisher as publisher_module
-from edge.delivery.lanes import Allowance, Lanes
+from edge.delivery.lanes import Lanes
 from edge.delivery.outbox import Outbox
 from tests.edge.delivery.test_listen import DEADLINE_S, Subscriber, wait_until
 from tests.edge.delivery.test_outbox import message
@@ -56,21 +53,6 @@ def test_those_of_a_paused_leaf_are_passed_over_until_it_is_looked_at_again(
     lanes.rewind()
     assert order(lanes, outbox) == [(1, True), (2, True)]
     outbox.close()
-
-
-@settings(deadline=None)
-@given(st.floats(0.1, 1_000), st.lists(st.floats(0, 5, allow_subnormal=False), max_size=100))
-def test_no_more_is_taken_than_the_rate_and_a_small_burst_allow(
-    rate_per_s: float, waits_s: list[float]
-) -> None:
-    now_s, taken = 0.0, 0
-    allowance = Allowance(rate_per_s, lambda: now_s)
-    for wait_s in waits_s:
-        now_s += wait_s
-        while allowance.available():
-            allowance.take()
-            taken += 1
-    assert taken <= now_s * rate_per_s + max(1, rate_per_s / 4) + 1
 
 
 def test_the_backlog_is_sent_in_its_order_at_its_rate(tmp_path: Path, broker: Broker) -> None:

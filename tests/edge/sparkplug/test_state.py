@@ -75,6 +75,24 @@ def test_several_rebirths_at_once_are_one() -> None:
     assert life.kinds() == BIRTHS
 
 
+def test_a_flood_of_rebirths_is_a_birth_a_second_and_holds_nothing_up() -> None:
+    """A birth is a hundred times as long as what asks for it."""
+    life, data = born(), 0
+    for number in range(100):  # of a tenth of a second
+        life.state.rebirth()
+        life.happened("a", number)
+        life.pass_time(0.1)
+        life.turn()
+        data += life.kinds().count("DDATA a")
+    assert 10 <= life.tracker.births <= 12
+    assert data > 80
+    life.pass_time(1.0)
+    life.turn()
+    life.turn()
+    assert life.events("a") == set(range(100))
+    assert life.tracker.faults == []
+
+
 def test_a_microphone_that_goes_takes_its_device_and_nothing_else() -> None:
     life = born()
     life.update(b=False)
