@@ -33,9 +33,9 @@ INVALID = 22
 SECTOR_BYTES = 512
 
 
-@dataclass
+@dataclass(frozen=True)
 class Write:
-    """One that the guest takes for done, and no flush has made last."""
+    """One that the guest takes for done; without a flush it need not last."""
 
     offset: int
     before: bytes  # what was there
@@ -49,6 +49,23 @@ class Cut(NamedTuple):
     waiting: int  # writes in it
     lost: int
     torn: int  # of the lost ones, those of which the first sectors stayed
+
+
+Request = Write | None  # None is a flush
+
+
+def survivors(cache: list[Write], dice: random.Random, luck: float) -> tuple[list[Write], Cut]:
+    """What a cut leaves of the cache: each write with a chance of `luck`, or its first sectors."""
+    left: list[Write] = []
+    lost = torn = 0
+    for write in cache:
+        data = write.data
+        if not write.lasting and dice.random() >= luck:
+            data = data[: SECTOR_BYTES * dice.choice([0, 0, 0, 1, 3])] if luck else b""
+            lost, torn = lost + 1, torn + bool(data)
+        if data:
+            left.append(Write(write.offset, write.before[: len(data)], data, write.lasting))
+    return left, Cut(len(cache), lost, torn)
 
 
 class Disk:
@@ -65,6 +82,7 @@ class Disk:
         self.requests = 0  # writes and flushes so far
         self._lock = threading.Lock()
         self._cache: list[Write] = []
+        self._log: list[Request] | None = None
         self._left: int | None = None  # requests to answer before the cut
         self._file = os.open(medium, os.O_RDWR | os.O_CLOEXEC)
         self._bytes = os.fstat(self._file).st_size
@@ -97,16 +115,16 @@ class Disk:
             cache, self._cache = self._cache, []
             for write in reversed(cache):
                 os.pwrite(self._file, write.before, write.offset)
-            luck = dice.choice([0.0, 0.5, dice.random(), 0.95])
-            lost = torn = 0
-            for write in cache:
-                data = write.data
-                if not write.lasting and dice.random() >= luck:
-                    lost += 1
-                    data = data[: SECTOR_BYTES * dice.choice([0, 0, 0, 1, 3])]
-                    torn += bool(data)
-                os.pwrite(self._file, data, write.offset)
-            return Cut(len(cache), lost, torn)
+            left, cut = survivors(cache, dice, dice.choice([0.0, 0.5, dice.random(), 0.95]))
+            for write in left:
+                os.pwrite(self._file, write.data, write.offset)
+            return cut
+
+    def record(self) -> list[Request]:
+        """A log of all writes and flushes from now on; first what is in the cache."""
+        with self._lock:
+            self._log = [*self._cache]
+            return self._log
 
     def _serve(self) -> None:
         with suppress(OSError):  # closed
@@ -168,12 +186,18 @@ class Disk:
         if kind == WRITE:
             before = os.pread(self._file, length, offset)
             self._cache.append(Write(offset, before, data, bool(flags & FUA)))
+            self._note(self._cache[-1])
             os.pwrite(self._file, data, offset)
         elif kind == FLUSH:
             self._cache.clear()
+            self._note(None)
         else:
             return INVALID, b""
         return 0, b""
+
+    def _note(self, request: Request) -> None:
+        if self._log is not None:
+            self._log.append(request)
 
 
 class _Reader:

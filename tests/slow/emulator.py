@@ -46,8 +46,11 @@ UNNEEDED = (
     "apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer "
     "alsa-restore.service"
 )
+# An emulated processor is twenty times slower than the computers that the unit is written for.
+PATIENCE = "[Service]\nTimeoutStartSec=20min\nWatchdogSec=10min\n"
 DISK_SIZE, MEMORY_MIB = "4G", 1024
-BOOT_S, ANSWER_S, OFF_S, IMAGE_S, START_S = 180.0, 300.0, 30.0, 600.0, 20.0
+BOOT_S, ANSWER_S, OFF_S, IMAGE_S, START_S = 600.0, 900.0, 30.0, 600.0, 20.0
+TCG, KVM, KVM_S = "tcg,tb-size=512", "kvm", 15.0
 KERNEL_LINE = "root=/dev/vda ro console=ttyS0 loglevel=5 panic=1"
 
 
@@ -75,6 +78,9 @@ def add_agent(machine: Machine) -> None:
     """What does there as it is told, and the services that are wanted at boot."""
     shutil.copy(AGENT, machine.root / "usr/local/lib/agent.py")
     (machine.root / "etc/systemd/system/agent.service").write_text(AGENT_UNIT)
+    patience = machine.root / f"etc/systemd/system/{UNIT}.d/patience.conf"
+    patience.parent.mkdir()
+    patience.write_text(PATIENCE)
     for action, units in (("enable", ["agent.service", UNIT]), ("mask", UNNEEDED.split())):
         done = machine.chroot("systemctl", action, *units)
         assert done.returncode == 0, done.stderr
@@ -98,6 +104,34 @@ def check_disk(image: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=IMAGE_S, check=False)
 
 
+def accelerator(folder: Path) -> str:
+    """KVM where a kernel really starts with it: in a virtual machine it may be there and hang."""
+    if not Path("/dev/kvm").exists():
+        return TCG
+    console = folder / "console-kvm.log"
+    command = [*_machine(folder, KVM, "console=ttyS0"), "-serial", f"file:{console}"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + KVM_S
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if console.exists() and b"Linux version" in console.read_bytes():
+                return KVM
+            time.sleep(0.1)
+    finally:
+        process.kill()
+        process.wait(timeout=OFF_S)
+    return TCG
+
+
+def _machine(folder: Path, accelerator: str, kernel_line: str) -> list[str]:
+    return [
+        EMULATOR, "-accel", accelerator, "-cpu", "Nehalem", "-m", str(MEMORY_MIB),
+        "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+        "-kernel", str(folder / "vmlinuz"), "-initrd", str(folder / "initrd.img"),
+        "-append", kernel_line,
+    ]  # fmt: skip
+
+
 class Emulator:
     """A computer that is off, or on.
 
@@ -109,6 +143,7 @@ class Emulator:
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._folder, self._disk = folder, disk
         self._words = folder / "words"
+        self.accelerator = accelerator(folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._socket = socket.socket()
         self._heard = b""
@@ -123,7 +158,8 @@ class Emulator:
         """Switch it on, until it listens."""
         self.boots += 1
         self._words.unlink(missing_ok=True)
-        self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL)
+        with (self._folder / "emulator.log").open("ab") as log:
+            self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=log)
         self._heard = b""
         self._connect()
         assert self.next(BOOT_S) == {"up": True}
@@ -176,30 +212,24 @@ class Emulator:
         done = self.next()
         return done["code"], done["out"]
 
-    def steps(self, *command: str) -> Iterator[dict[str, Any]]:
+    def steps(self, *command: str, synced: bool = True) -> Iterator[dict[str, Any]]:
         """A command of earpatch: what it does to the bundle, at last its exit code."""
-        self.send({"earpatch": command})
-        begun = False
+        self.send({"earpatch": command, **({} if synced else {"unsynced": True})})
         while True:
             said = self.next()
             yield said
             if "code" in said:
                 return
-            if not begun:
-                begun = True
-                self.go()
+            self.go()
 
     def go(self) -> None:
-        """What waits before its first step may take it."""
+        """What has told its next step may take it."""
         self._socket.sendall(b"go\n")
 
     def _command(self) -> list[str]:
         return [
-            EMULATOR, "-accel", "tcg,tb-size=512", "-cpu", "Nehalem",
-            "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-no-reboot",
-            "-display", "none",
-            "-kernel", str(self._folder / "vmlinuz"), "-initrd", str(self._folder / "initrd.img"),
-            "-append", KERNEL_LINE, "-serial", f"file:{self.console}", "-device", "virtio-rng-pci",
+            *_machine(self._folder, self.accelerator, KERNEL_LINE),
+            "-serial", f"file:{self.console}", "-device", "virtio-rng-pci",
             "-drive", f"file=nbd+unix:///?socket={self._disk.address},format=raw,if=virtio",
             "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=words,name=earpatch",
             "-chardev", f"socket,id=words,path={self._words},server=on,wait=on",

@@ -2,8 +2,9 @@
 
     {"run": [...]}         a program, as root
     {"earpatch": [...]}    a command of earpatch, as the node's user; each thing that it does to the
-                           bundle's folder is told before it is done, and the first waits for a "go"
-    {"look": 60}           once the node is ready: what is on the disk, not by earpatch's code
+                           bundle's folder is told before it is done, and waits for a "go"
+                           ("unsynced": true: and its fsync does nothing)
+    {"look": true}          once the node is ready: what is on the disk, not by earpatch's code
 
 A line of JSON each way. No part of earpatch knows that it is watched: Python's audit hook tells.
 Nothing but the standard library is loaded for the rest, since an emulated processor is slow.
@@ -20,7 +21,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -38,7 +38,6 @@ class Watch:
 
     def __init__(self, port: BinaryIO) -> None:
         self._port = port
-        self._begun = False
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Python's own audit hook."""
@@ -58,9 +57,7 @@ class Watch:
         if not text.startswith(f"{BUNDLE}/"):
             return
         say(self._port, {"step": f"{what} {text.removeprefix(f'{BUNDLE}/')}"})
-        if not self._begun:
-            self._begun = True
-            self._port.readline()
+        self._port.readline()
 
 
 def say(port: BinaryIO, message: dict[str, Any]) -> None:
@@ -68,11 +65,13 @@ def say(port: BinaryIO, message: dict[str, Any]) -> None:
     port.write(json.dumps(message).encode() + b"\n")
 
 
-def earpatch(port: BinaryIO, arguments: list[str]) -> dict[str, Any]:
+def earpatch(port: BinaryIO, arguments: list[str], *, synced: bool) -> dict[str, Any]:
     """A command of earpatch in a process of its own."""
     with tempfile.TemporaryFile() as output:
         pid = os.fork()
         if pid == 0:
+            if not synced:
+                os.fsync = lambda fd: None  # noqa: ARG005
             _be_command(port, arguments, output.fileno())
         _, status = os.waitpid(pid, 0)
         output.seek(0)
@@ -113,13 +112,11 @@ def run(arguments: list[str]) -> dict[str, Any]:
     return {"code": done.returncode, "out": done.stdout}
 
 
-def look(within_s: float) -> dict[str, Any]:
+def look() -> dict[str, Any]:
     """Wait for the node; then the versions of its bundle, and its outbox."""
-    deadline = time.monotonic() + within_s
-    while run(["systemctl", "is-active", "--quiet", UNIT])["code"]:
-        if time.monotonic() > deadline:
-            return {"ready": False, **run(["journalctl", "-b", "-n", "40", "-u", UNIT])}
-        time.sleep(0.2)
+    started = run(["systemctl", "start", UNIT])  # waits for the start that is under way
+    if started["code"]:
+        return {"ready": False, **run(["journalctl", "-b", "-n", "40", "-u", UNIT])}
     folders = sorted(BUNDLE.glob("versions/[!.]*"))  # not what an unfinished write left
     history = json.loads((BUNDLE / "history.json").read_bytes())
     return {
@@ -157,16 +154,23 @@ def _outbox() -> dict[str, Any]:
     return {"outbox": verdict, "events": events, "aside": aside}
 
 
+def answer(port: BinaryIO, asked: dict[str, Any]) -> dict[str, Any]:
+    """Do it."""
+    if "earpatch" in asked:
+        return earpatch(port, asked["earpatch"], synced="unsynced" not in asked)
+    return look() if "look" in asked else run(asked["run"])
+
+
 def main() -> None:
     """Until the power goes."""
     with PORT.open("r+b", buffering=0) as port:
         say(port, {"up": True})
         for line in iter(port.readline, b""):
-            asked = json.loads(line)
-            say(
-                port,
-                earpatch(port, asked["earpatch"]) if "earpatch" in asked else run(asked["run"]),
-            )
+            try:
+                said = answer(port, json.loads(line))
+            except Exception:  # noqa: BLE001  (the test says what went wrong)
+                said = {"ready": False, "code": -1, "out": traceback.format_exc()}
+            say(port, said)
 
 
 if __name__ == "__main__":

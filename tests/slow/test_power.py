@@ -14,17 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.slow.disk import Disk
-from tests.slow.emulator import Emulator, add_agent, base, check_disk, make_disk, why_no_emulator
-from tests.slow.machine import Machine
-from tests.slow.plant import Plant, put_bundles
-from tests.slow.site import RECORDING, configure, put_state
+from tests.slow.emulator import check_disk, why_no_emulator
+from tests.slow.plant import KINDS, SEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.conftest import Site
     from tests.slow.disk import Cut
+    from tests.slow.plant import Plant
 
 pytestmark = [
     pytest.mark.power,
@@ -32,31 +27,8 @@ pytestmark = [
 ]
 
 CUTS = int(os.environ.get("EARPATCH_POWER_CUTS", "50"))
-SEED = int(os.environ.get("EARPATCH_POWER_SEED", "20261129"))
-KINDS = ("install", "calibrate")
 ANY_TIME = 0.2  # of the cuts; the others come while something is written
 ASK_EVERY = 10
-
-
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Plant]:
-    """A machine into which `make install` was run, as a disk."""
-    folder = tmp_path_factory.mktemp("power")
-    machine = Machine(folder / "root", base())
-    done = machine.make("install")
-    assert done.returncode == 0, done.stderr
-    put_state(machine, site)
-    ids = put_bundles(machine, site, folder)
-    configure(machine, RECORDING)
-    add_agent(machine)
-    disk = Disk(make_disk(machine, folder), folder / "disk.sock")
-    computer = Emulator(folder, disk)
-    try:
-        yield Plant(computer, disk, ids)
-    finally:
-        computer.off()
-        disk.close()
-        (folder / "disk").unlink()
 
 
 def test_whatever_is_being_done_a_power_cut_leaves_the_old_version_or_the_new_one(
@@ -68,7 +40,7 @@ def test_whatever_is_being_done_a_power_cut_leaves_the_old_version_or_the_new_on
     """
     dice = random.Random(SEED)
     found, ready_s = plant.come_up()
-    print(f"\nseed {SEED}; the node is ready {ready_s:.0f} s after switching on")
+    print(f"\nseed {SEED}, {plant.computer.accelerator}; ready {ready_s:.0f} s after switching on")
     usual = {}
     for kind in KINDS:
         usual[kind] = plant.rehearse(kind, found["current"])
