@@ -12,12 +12,13 @@ SOURCES := pyproject.toml constraints.txt
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
 BOOT_PACKAGES := systemd-container mmdebstrap
+POWER_PACKAGES := $(BOOT_PACKAGES) qemu-system-x86 e2fsprogs
 INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults delivery \
-  boot-test budget bench bench-peers test-pythons interop proto clean
+  boot-test power-cuts budget bench bench-peers test-pythons interop proto clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +65,10 @@ deb: ## a Debian package in dist/ (ARCH=amd64 or arm64; OFFLINE=1 for nodes with
 boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed into, watched, reloaded (root)
 	bash .ci/system-packages $(BOOT_PACKAGES)
 	$(BIN)/pytest -m boot -s
+
+power-cuts: $(VENV)/test.stamp ## slow evidence: 50 power cuts of an emulated computer, an hour (root)
+	bash .ci/system-packages $(POWER_PACKAGES)
+	$(BIN)/pytest -m power -s
 
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s

@@ -17,6 +17,7 @@ import numpy as np
 from calibration.coreset import Coreset, StreamingCoreset, merged
 from calibration.thresholds import Segment
 from edge.detector import grid_nearest
+from edge.durable import LEFTOVER
 from edge.nearest import Bank
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class HoldOut:
             StreamingCoreset(dimension, max_rows=limit, max_bytes=limit * dimension)
             for _ in range(QUARTERS)
         ]
-        self._embeddings = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        self._levels = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._embeddings = tempfile.TemporaryFile(dir=folder, prefix=LEFTOVER)  # noqa: SIM115
+        self._levels = tempfile.TemporaryFile(dir=folder, prefix=LEFTOVER)  # noqa: SIM115
         self._band_levels = BandLevels()
         self._runs: list[_Run] = []
         self._was_cut = True

@@ -116,7 +116,7 @@ def check_target(path: Path) -> None:
         if path.is_dir() and not all(map(_is_ours, path.iterdir())):
             raise BundleError(f"{path}: holds other files; choose a new folder for the bundle")
         existing = next(p for p in (path, *path.absolute().parents) if p.exists())
-        with tempfile.TemporaryFile(dir=existing):
+        with tempfile.TemporaryFile(dir=existing, prefix=LEFTOVER):
             pass
     except OSError as error:
         raise BundleError(f"{path}: can't write the bundle ({error.strerror or error})") from None

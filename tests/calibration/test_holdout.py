@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.holdout import SHORTEST_TO_CHECK_S, HoldOut
+from edge.durable import LEFTOVER
 from edge.embedding import Columns
 from edge.nearest import Bank
 
@@ -234,3 +237,17 @@ def test_the_normal_level_of_a_band_is_its_median_within_half_a_step(tmp_path: P
     ordered = np.sort(bands_db, axis=0)
     assert (ordered[39] - 0.26 <= found).all()
     assert (found <= ordered[40] + 0.26).all()
+
+
+def test_what_a_power_cut_leaves_of_its_files_is_known_as_a_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system without nameless files they have names for a moment."""
+    monkeypatch.setattr(tempfile, "_O_TMPFILE_WORKS", False)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", lambda *_: None)  # the cut comes before
+        with hold_out(tmp_path, 10):
+            pass
+    names = [entry.name for entry in tmp_path.iterdir()]
+    assert names
+    assert all(name.startswith(LEFTOVER) for name in names)

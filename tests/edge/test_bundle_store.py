@@ -2,13 +2,23 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.bundle_store import CURRENT, FILES, VERSIONS, current_version, holds_bundle, write_version
+from edge.bundle_store import (
+    CURRENT,
+    FILES,
+    VERSIONS,
+    check_target,
+    current_version,
+    holds_bundle,
+    write_version,
+)
+from edge.durable import LEFTOVER
 from edge.errors import BundleError
 from edge.history import HISTORY
 
@@ -239,6 +249,21 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> 
     with pytest.raises(BundleError, match="holds other files; choose a new folder"):
         write_version(tmp_path, "v1", OLD)
     assert [entry.name for entry in tmp_path.iterdir()] == ["holiday.jpg"]
+
+
+def test_a_power_cut_while_the_place_is_tried_does_not_make_it_unfit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a file system without nameless files, FAT say, the trial has a name for a moment."""
+    monkeypatch.setattr(tempfile, "_O_TMPFILE_WORKS", False)
+    path = make_versioned(tmp_path / "bundle")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", lambda *_: None)  # the cut comes before
+        check_target(path)
+    assert list(path.glob(f"{LEFTOVER}*"))
+    write_version(path, "v2", NEW)
+    assert read(path) == NEW
+    assert not list(path.glob(f"{LEFTOVER}*"))
 
 
 def test_a_file_in_place_of_the_folder_is_refused_and_left_alone(tmp_path: Path) -> None:

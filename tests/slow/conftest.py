@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.slow.disk import Disk
+from tests.slow.emulator import Emulator, add_agent, base, make_disk
+from tests.slow.machine import Machine
+from tests.slow.plant import Plant, put_bundles
+from tests.slow.site import RECORDING, configure, put_state
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.conftest import Site
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a file system in memory, on every Linux)
 
@@ -31,3 +39,24 @@ def nobody_reads() -> Iterator[None]:
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Plant]:
+    """A machine into which `make install` was run, as a disk."""
+    folder = tmp_path_factory.mktemp("power")
+    machine = Machine(folder / "root", base())
+    done = machine.make("install")
+    assert done.returncode == 0, done.stderr
+    put_state(machine, site)
+    ids = put_bundles(machine, site, folder)
+    configure(machine, RECORDING)
+    add_agent(machine)
+    disk = Disk(make_disk(machine, folder), folder / "disk.sock")
+    computer = Emulator(folder, disk)
+    try:
+        yield Plant(computer, disk, ids)
+    finally:
+        computer.off()
+        disk.close()
+        (folder / "disk").unlink()

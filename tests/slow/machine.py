@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 PROJECT = Path(__file__).resolve().parents[2]
-BASE = PROJECT / "build" / "boot" / "bookworm"  # made once, never booted, never changed
+BASES = PROJECT / "build" / "boot"  # made once, never booted, never changed
 PACKAGES = (
     "systemd,systemd-sysv,dbus,procps,strace,ca-certificates,make,"
     "python3,python3-venv,python3-dev,gcc,portaudio19-dev"
@@ -38,24 +38,33 @@ def why_not() -> str | None:
     return None
 
 
-def base_system() -> Path:
-    """A minimal Debian, kept for the next time."""
-    if not (BASE / "etc").is_dir():
-        BASE.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = BASE.with_suffix(".unfinished")
+def base_system(name: str = "bookworm", *, more: str = "", options: Sequence[str] = ()) -> Path:
+    """A minimal Debian, kept for the next time.
+
+    Args:
+        name: of its folder.
+        more: packages beside `PACKAGES`, with commas between.
+        options: of mmdebstrap.
+    """
+    base = BASES / name
+    if not (base / "etc").is_dir():
+        base.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = base.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}"]
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", *options]
+        command += [f"--include={PACKAGES}", *([f"--include={more}"] if more else [])]
         subprocess.run([*command, "bookworm", unfinished], timeout=MAKE_ROOT_S, check=True)
-        unfinished.rename(BASE)
-    return BASE
+        unfinished.rename(base)
+    return base
 
 
 class Machine:
     """A copy of that Debian, installed into, booted, and looked at from outside."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, base: Path | None = None) -> None:
         self.root = root
-        subprocess.run(["cp", "-a", "--reflink=auto", f"{base_system()}/.", root], check=True)
+        base = base or base_system()
+        subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", root], check=True)
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
         shutil.copy(AUTHORITIES, root / AUTHORITIES.relative_to("/"))  # a site may have its own
         self._leader = 0
