@@ -12,12 +12,13 @@ SOURCES := pyproject.toml constraints.txt
 NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
 BOOT_PACKAGES := systemd-container mmdebstrap
+ARM_PACKAGES := mmdebstrap arch-test qemu-user-static
 INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults delivery \
-  boot-test budget bench bench-peers test-pythons interop proto clean
+  boot-test arm64 budget bench bench-peers test-pythons interop proto clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +66,10 @@ boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed i
 	bash .ci/system-packages $(BOOT_PACKAGES)
 	$(BIN)/pytest -m boot -s
 
+arm64: $(VENV)/test.stamp ## slow evidence: the arm64 package under QEMU beside this computer (root)
+	bash .ci/system-packages $(ARM_PACKAGES)
+	$(BIN)/pytest -m arm64 -s
+
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s
 
@@ -92,7 +97,7 @@ proto: $(INTEROP)/protoc/stamp ## make the module of edge/sparkplug/sparkplug_b.
 	  edge/sparkplug/sparkplug_b.proto
 
 clean: ## remove what the other targets made, but for the demo's output
-	rm -rf $(VENV) $(INTEROP) $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(INTEROP) .arm64 $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
