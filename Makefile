@@ -13,15 +13,16 @@ NODE_PACKAGES := python3-venv python3-dev gcc portaudio19-dev
 TEST_PACKAGES := mosquitto mosquitto-clients pulseaudio pulseaudio-utils libasound2-plugins alsa-utils
 BOOT_PACKAGES := systemd-container mmdebstrap
 POWER_PACKAGES := $(BOOT_PACKAGES) qemu-system-x86 e2fsprogs
+ARM_PACKAGES := mmdebstrap arch-test qemu-user-static
 INTEROP := .interop
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install uninstall deb test lint types format builtin soak fuzz faults delivery \
-  boot-test power-cuts budget bench bench-peers test-pythons interop proto clean
+  boot-test arm64 power-cuts budget bench bench-peers test-pythons interop proto clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/demo.stamp ## the product in a minute: no microphone, no broker, no other files
 	$(EARPATCH) demo
@@ -70,6 +71,10 @@ power-cuts: $(VENV)/test.stamp ## slow evidence: 50 power cuts of an emulated co
 	bash .ci/system-packages $(POWER_PACKAGES)
 	$(BIN)/pytest -m power -s
 
+arm64: $(VENV)/test.stamp ## slow evidence: the arm64 package under QEMU beside this computer (root)
+	bash .ci/system-packages $(ARM_PACKAGES)
+	$(BIN)/pytest -m arm64 -s
+
 delivery: $(VENV)/test.stamp ## slow evidence: 300 killed nodes, 100,000 waiting events
 	$(BIN)/pytest -m delivery -s
 
@@ -97,7 +102,7 @@ proto: $(INTEROP)/protoc/stamp ## make the module of edge/sparkplug/sparkplug_b.
 	  edge/sparkplug/sparkplug_b.proto
 
 clean: ## remove what the other targets made, but for the demo's output
-	rm -rf $(VENV) $(INTEROP) $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(INTEROP) .arm64 $(PEERS_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/venv.stamp:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PYTHONS = ((3, 10), (3, 13))  # the first and the last for which there are wheels
 SMALL_PAGE_BYTES = 4_096
 NUMPY_2_NEEDS = "sse4_2"
+X86 = {"x86_64", "i686"}
 RUNTIMES = ("tflite-runtime", "ai-edge-litert", "numpy")
 _GLIBC_TAG = re.compile(r"-manylinux_(\d+)_(\d+)_")
 _OLD_GLIBC_TAGS = {"manylinux2010": (2, 12), "manylinux2014": (2, 17)}
@@ -47,7 +48,20 @@ class Computer:
     @property
     def features(self) -> set[str]:
         """What the processor can do, in the kernel's words."""
-        found = re.search(r"^(?:flags|Features)\s*: (.*)$", self.cpuinfo, re.MULTILINE)
+        return self._words("flags" if self.is_x86 else "Features")
+
+    @property
+    def is_x86(self) -> bool:
+        """Whether Python was built for a PC's processor."""
+        return self.machine in X86
+
+    @property
+    def emulated(self) -> bool:
+        """Whether the kernel's processor is of another kind than Python's, as in a container."""
+        return bool(self._words("Features" if self.is_x86 else "flags")) and not self.features
+
+    def _words(self, key: str) -> set[str]:
+        found = re.search(rf"^{key}\s*: (.*)$", self.cpuinfo, re.MULTILINE)
         return set(found[1].split()) if found else set()
 
 
@@ -97,6 +111,9 @@ def processor_check(computer: Computer) -> Check:
     if computer.armv6:
         todo = "use a Raspberry Pi Zero 2, 3 or newer: no runtime works on ARMv6"
         return Check("processor", "failed", "ARMv6 (Raspberry Pi 1 or Zero)", todo)
+    if computer.emulated:
+        todo = "for the real speed, run it on a real one"
+        return Check("processor", "warning", f"{computer.machine}, imitated by another kind", todo)
     features = computer.features
     told = ", ".join(name for name in _INTERESTING if name in features) or "no features told"
     if computer.machine == "x86_64" and features and NUMPY_2_NEEDS not in features:

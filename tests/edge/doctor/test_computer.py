@@ -69,6 +69,14 @@ def test_an_armv7_without_neon_can_t_do_it() -> None:
     says(processor_check(computer), "failed", "NEON")
 
 
+def test_a_processor_that_another_kind_imitates_is_not_told_with_the_others_features() -> None:
+    """A container for arm64 on a PC sees the PC's /proc/cpuinfo."""
+    says(processor_check(replace(PI5, cpuinfo=OLD_PC)), "warning", "aarch64, imitated", "real")
+    assert "sse2" not in processor_check(replace(PI5, cpuinfo=OLD_PC)).found
+    arm = replace(PI5, machine="x86_64")
+    says(processor_check(arm), "warning", "x86_64, imitated")
+
+
 def test_a_good_processor_is_told_with_what_matters_of_it() -> None:
     says(processor_check(PI5), "ok", "aarch64", "asimddp")
 
