@@ -148,9 +148,8 @@ class _Echo:
     """Whether a block repeats sound of the last half second, bit for bit."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()  # sound in order; the last half second of it counts
-        self._samples = np.frombuffer(self._bytes, np.float32)  # the same
-        self._end = 0  # samples that were heard
+        self._samples = np.empty(0, np.float32)  # in order; the last half second counts
+        self._end = 0  # of what was heard
 
     def heard_before(self, block: Block) -> bool:
         """Whether it does; it is remembered too."""
@@ -164,23 +163,21 @@ class _Echo:
 
     def _start_again(self, kept: int, count: int) -> None:
         """What counts moves into another buffer, with room for a good deal more."""
-        history = self._samples[self._end - kept : self._end]
-        self._bytes = bytearray(4 * BUFFERED * (kept + count))
-        self._samples = np.frombuffer(self._bytes, np.float32)
-        self._samples[:kept] = history
-        self._end = kept
+        fresh = np.zeros(BUFFERED * (kept + count), np.float32)
+        fresh[:kept] = self._samples[self._end - kept : self._end]
+        self._samples, self._end = fresh, kept
 
     def _is_in(self, samples: FloatArray, begin: int, end: int) -> bool:
         """Whether they begin anywhere in that range of what was heard, and go on alike."""
-        needle = samples[:NEEDLE_SAMPLES].tobytes()
-        last = 4 * (end + NEEDLE_SAMPLES - 1)
-        found = 4 * begin - 1
-        for _ in range(FEW_MATCHES):
-            found = self._bytes.find(needle, found + 1, last)
-            if found < 0:
-                return False
-            start = found // 4
-            again = self._samples[start : start + len(samples)]
-            if found % 4 == 0 and np.array_equal(again, samples):
-                return True
-        return False
+        heard = self._samples
+        first = heard[begin:end] == samples[0]
+        first &= heard[begin + 1 : end + 1] == samples[1]
+        starts = begin + np.flatnonzero(first)
+        for place in range(2, NEEDLE_SAMPLES):
+            if len(starts) <= FEW_MATCHES:
+                break
+            starts = starts[heard[starts + place] == samples[place]]
+        return any(
+            np.array_equal(heard[start : start + len(samples)], samples)
+            for start in starts[:FEW_MATCHES]
+        )
