@@ -81,14 +81,20 @@ def switch_back(path: Path, history: History) -> str:
         BundleError: there is none to go back to.
         OSError: the bundle can't be written.
     """
-    for name in history.before(current_name(path)):
-        if is_whole(path / VERSIONS / name):  # `earpatch bundles` says why not
-            switch_to(path, name)
-            return name
+    if (name := version_before(path, history)) is not None:
+        switch_to(path, name)
+        return name
     raise BundleError(
         f"{path}: no earlier version that is whole and did not fail. 'earpatch bundles {path}' "
         "lists what there is; 'earpatch calibrate' makes a new one"
     )
+
+
+def version_before(path: Path, history: History) -> str | None:
+    """The version that would be gone back to, whole and not failed; None where there is none."""
+    versions = path / VERSIONS
+    earlier = (name for name in history.before(current_name(path)) if is_whole(versions / name))
+    return next(earlier, None)
 
 
 def is_whole(folder: Path) -> bool:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge.bundle import load, read_files
 from edge.bundle_store import VERSIONS
-from edge.errors import BundleError, EarpatchError, RuntimeUnavailableError
+from edge.bundle_versions import version_before
+from edge.errors import BundleError, EarpatchError, RecordingError, RuntimeUnavailableError
 from edge.history import TrialStatus, read_history
 from edge.live_sound import LiveSound
-from edge.self_test import self_test
+from edge.self_test import MOST_ALARMED, alarmed_share, self_test
 from edge.trial import Trial, is_replaced
 from edge.worker import Worker
 
@@ -121,6 +122,8 @@ class Probation:
         try:
             bundle = load(read_files(folder), folder, runtime=each.bundle_settings.runtime)
             report = self_test(bundle, sound.take(), sound.rate_hz)
+            if report.alarmed_share > MOST_ALARMED:
+                _refuse_if_alarm_before(trial, each, sound)
             decide: Callable[[], str | None] = partial(trial.judge, report)
         except (BundleError, RuntimeUnavailableError) as error:
             decide = partial(trial.fail, str(error))
@@ -178,6 +181,24 @@ class Probation:
         if trouble and self._trouble.get(each.name) != trouble:
             log.warning("%s: %s", each.name, trouble)
         self._trouble[each.name] = trouble
+
+
+def _refuse_if_alarm_before(trial: Trial, each: Input, sound: LiveSound) -> None:
+    """A machine that stands still, or is not well, says nothing about a version.
+
+    Raises:
+        RecordingError: the version before takes the sound for an alarm too.
+    """
+    name = version_before(trial.path, read_history(trial.path))
+    if name is None:
+        return
+    folder = trial.path / VERSIONS / name
+    try:
+        bundle = load(read_files(folder), folder, runtime=each.bundle_settings.runtime)
+    except (BundleError, RuntimeUnavailableError):
+        return  # it is no witness
+    if alarmed_share(bundle, sound.take(), sound.rate_hz) > MOST_ALARMED:
+        raise RecordingError(f"to {name}, the version before, the sound is an alarm too")
 
 
 def _key(each: Input) -> Key:

@@ -87,16 +87,18 @@ def self_test(bundle: Bundle, sound: FloatArray, rate_hz: int) -> SelfTestReport
     if float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) < SILENCE:
         raise RecordingError("the sound is silence; a self-test needs the machine's normal sound")
     golden = check(bundle)
-    before = _events(bundle, sound, rate_hz)
-    alarmed_s = _covered_s(before)
+    alarmed = alarmed_share(bundle, sound, rate_hz)
     faults = faults_for(duration_s, min(rate_hz / 2, bundle.manifest.limit_hz))
     faulty = sound
     for fault in faults:
         faulty = with_fault(faulty, rate_hz, fault)
     after = _events(bundle, faulty, rate_hz)
-    return SelfTestReport(
-        golden, alarmed_s / duration_s, {f.kind: _score(f, after) for f in faults}
-    )
+    return SelfTestReport(golden, alarmed, {f.kind: _score(f, after) for f in faults})
+
+
+def alarmed_share(bundle: Bundle, sound: FloatArray, rate_hz: int) -> float:
+    """How much of a sound a bundle takes for an alarm, from 0 to 1."""
+    return _covered_s(_events(bundle, sound, rate_hz)) / (len(sound) / rate_hz)
 
 
 def faults_for(duration_s: float, limit_hz: float) -> list[SyntheticFault]:

@@ -148,12 +148,30 @@ def test_a_version_that_takes_everything_for_an_alarm_misses_its_test(
     site: Site, path: Path, other: FloatArray
 ) -> None:
     """It was learnt from another machine than the one that is heard."""
+    write_version(path, "calm", deaf(site))
     install(path, "v2", files_of(site, "v2"))
     (each,) = inputs_of(path)
     probation = Probation([each])
     hear(probation, each, other)
     work_until(probation, lambda: "learnt from another machine" in each.trial.note)
     assert each.trial.state == "on trial"
+
+
+def test_sound_that_is_an_alarm_to_the_version_before_too_proves_nothing(
+    site: Site, path: Path, other: FloatArray, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The machine stands still: a good version waits until it runs."""
+    install(path, "v2", files_of(site, "v2"))
+    (each,) = inputs_of(path)
+    probation = Probation([each])
+    for _ in range(MOST_TESTS + 1):
+        hear(probation, each, other)
+        work_until(probation, lambda: probation._worker.busy)
+        work_until(probation, lambda: not probation._worker.busy)
+    assert (each.version, each.trial.state) == ("v2", "on trial")
+    assert read_history(path).trials["v2"].tests == 0
+    (line,) = (r.message for r in caplog.records if "self-test" in r.message)
+    assert "to v1, the version before, the sound is an alarm too" in line
 
 
 def test_inputs_that_share_a_bundle_share_its_trial(
