@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from calibration.thresholds import Segment
+    from calibration.scale_fit import Segment
 
 BINS, MOST_RADII = 40, 2.0
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibration.coreset import Coreset, StreamingCoreset, merged
-from calibration.thresholds import Segment
+from calibration.scale_fit import Segment
 from edge.detector import grid_nearest
 from edge.durable import LEFTOVER
 from edge.nearest import Bank

@@ -14,7 +14,7 @@ import numpy as np
 
 from calibration.coreset import StreamingCoreset
 from calibration.learn import gain_for
-from calibration.thresholds import SMALLEST_SPREAD, averaged_over, upper_statistics
+from calibration.scale_fit import SMALLEST_SPREAD, averaged_over, upper_statistics
 from convert.build import REFERENCE_LEVEL_DBFS
 from convert.evaluation_jobs import ROWS_FILE, YamNetJob, ask, features_file
 from convert.evaluation_masks import CELL_FRAMES

@@ -58,11 +58,21 @@ class Calm:
 
     def push(self, distances: FloatArray, levels_db: FloatArray) -> tuple[FloatArray, FloatArray]:
         """[n, rows] of both in, [n, rows] of both out."""
+        return self.calmed(self.disturbed(distances), distances, levels_db)
+
+    def disturbed(self, distances: FloatArray) -> NDArray[np.bool_]:
+        """Which of the next columns, [n, rows], are not heard as they are; [n]."""
         loud = ((distances - self._distance) / self._spread).max(axis=1) > self._limit
-        disturbed = np.empty(len(loud), bool)
+        disturbed = np.empty(len(loud), np.bool_)
         for i, is_loud in enumerate(loud):
             self._since = 0 if is_loud else self._since + 1
             disturbed[i] = self._since < DISTURBED_AFTER_COLUMNS
+        return disturbed
+
+    def calmed(
+        self, disturbed: NDArray[np.bool_], distances: FloatArray, levels_db: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Both, with what is normal in the place of disturbed columns."""
         taken = disturbed[:, None]
         return (
             np.where(taken, self._distance, distances),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pytest
     from numpy.typing import NDArray
 
-    from calibration.thresholds import Segment
+    from calibration.scale_fit import Segment
 
     Int8Array = NDArray[np.int8]
 

@@ -17,10 +17,11 @@ from msgspec import structs
 
 from calibration.backbones import builtin_backbone, source_of_bundle
 from calibration.learn import BankLimits, Learnt, gain_for, learn
+from calibration.scale_fit import Segment
 from calibration.simulator import RATE_HZ, Machine
 from calibration.survey import survey
 from calibration.tail_fit import promise_of
-from calibration.thresholds import Segment, alarms_in, learn_thresholds
+from calibration.thresholds import alarms_in, learn_thresholds
 from convert.main import main
 from edge.bundle import MANIFEST_FILE, Bundle, open_bundle, read_manifest
 from edge.detector import grid_nearest

@@ -17,9 +17,9 @@ from calibration.coverage import BINS, MOST_RADII, coverage_of, uncovered_share
 from calibration.curves import HEIGHT, WIDTH
 from calibration.learn import BankLimits, Learnt, learn
 from calibration.report import GO_ON, default_report, next_steps, report_page
+from calibration.scale_fit import Segment
 from calibration.simulator import RATE_HZ, Machine
 from calibration.survey import survey
-from calibration.thresholds import Segment
 from convert.main import main
 from edge.bundle import open_bundle
 from tests.calibration.pages import Page

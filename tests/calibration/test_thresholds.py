@@ -10,12 +10,12 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 import calibration.thresholds as thresholds_module
+from calibration.scale_fit import Segment
 from calibration.thresholds import (
     FEWEST_WINDOWS,
     LEAST_LASTING_S,
     NORMAL_SCALES,
     RECENT_SCALES,
-    Segment,
     alarms_in,
     decision_statistic,
     learn_thresholds,
