@@ -31,7 +31,9 @@ EXTRAS, LATE = "/opt/extras", "/opt/late"
 PYTHON, TAGS = "3.11", ("manylinux_2_28", "manylinux_2_27", "manylinux_2_26", "manylinux_2_17",
                         "manylinux2014")  # fmt: skip
 CORES = 4
-ALONE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+# Ends with whatever started it.
+ALONE = ("setpriv", "--pdeathsig=KILL",
+         "unshare", "--mount", "--pid", "--fork", "--kill-child")  # fmt: skip
 IN_THE_ROOT = """set -e
 root=$1 cpuinfo=$2 folder=$3
 shift 3
