@@ -1,8 +1,11 @@
-"""A plugin of pytest's that leaves out what needs a calibration: minutes where a BLAS is imitated."""
+"""A plugin of pytest's: leaves out what needs a calibration, minutes where a BLAS is imitated."""
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
