@@ -25,7 +25,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-PORT, USER, UNIT = Path("/dev/vport0p1"), "earpatch", "earpatch.service"
+PORT, USER, UNIT = "vport*p*", "earpatch", "earpatch.service"
 STATE = Path("/var/lib/earpatch")
 BUNDLE, OUTBOX = STATE / "bundle", STATE / "outbox.sqlite"
 FILES = ("backbone.tflite", "bank.tflite", "golden.bin", "manifest.json")
@@ -163,7 +163,8 @@ def answer(port: BinaryIO, asked: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Until the power goes."""
-    with PORT.open("r+b", buffering=0) as port:
+    (place,) = Path("/dev").glob(PORT)  # its name without udev
+    with place.open("r+b", buffering=0) as port:
         say(port, {"up": True})
         for line in iter(port.readline, b""):
             try:
