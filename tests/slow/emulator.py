@@ -213,9 +213,9 @@ class Emulator:
         done = self.next()
         return done["code"], done["out"]
 
-    def steps(self, *command: str, synced: bool = True) -> Iterator[dict[str, Any]]:
+    def steps(self, *command: str) -> Iterator[dict[str, Any]]:
         """A command of earpatch: what it does to the bundle, at last its exit code."""
-        self.send({"earpatch": command, **({} if synced else {"unsynced": True})})
+        self.send({"earpatch": command})
         while True:
             said = self.next()
             yield said
