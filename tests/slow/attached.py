@@ -38,7 +38,7 @@ def attached(folder: Path) -> Iterator[tuple[Disk, Path]]:
     medium, export, mount = folder / "disk", folder / "export", folder / "mounted"
     with medium.open("wb") as file:
         file.truncate(SIZE_BYTES)
-    _do("mke2fs", "-q", "-t", "ext4", str(medium))
+    _do("mke2fs", "-q", "-t", "ext4", "-b", "4096", str(medium))
     export.touch()
     mount.mkdir()
     disk = Disk(medium, folder / "disk.sock")
