@@ -168,11 +168,13 @@ def fault(state: Path, moment: Moment) -> str:
     return "" if events >= moment.events else f"{events} events of {moment.events}"
 
 
-def cut_everywhere(recording: Recording, folder: Path) -> tuple[Counter[str], list[str]]:
+def cut_everywhere(
+    recording: Recording, folder: Path, lucks: list[float]
+) -> tuple[Counter[str], list[str]]:
     """The log ended before each request: how often what was found when, and all faults."""
     dice, seen, faults = random.Random(SEED), Counter[str](), []
     waiting = lost = torn = 0
-    for crash in crashes(recording.medium, recording.requests, dice, LUCKS):
+    for crash in crashes(recording.medium, recording.requests, dice, lucks):
         if crash.number < recording.moments[0].request:  # was waiting already
             continue
         state, moment = take_out(recording.medium, "/state", folder), recording.at(crash.number)
@@ -193,7 +195,7 @@ def test_a_cut_at_any_request_of_the_disk_leaves_the_old_version_or_the_new_one(
     site: Site, tmp_path: Path
 ) -> None:
     """I12, I23: and what was told to be done lasts from then on, with every event that was kept."""
-    seen, faults = cut_everywhere(record(site, tmp_path, synced=True), tmp_path / "found")
+    seen, faults = cut_everywhere(record(site, tmp_path, synced=True), tmp_path / "found", LUCKS)
     for phase, count in sorted(seen.items()):
         print(f"  {count:4} {phase}")
     assert faults == []
@@ -201,6 +203,6 @@ def test_a_cut_at_any_request_of_the_disk_leaves_the_old_version_or_the_new_one(
 
 def test_without_a_single_sync_cuts_do_damage(site: Site, tmp_path: Path) -> None:
     """So that the test above can fail: the same commands, but fsync does nothing."""
-    _, faults = cut_everywhere(record(site, tmp_path, synced=False), tmp_path / "found")
+    _, faults = cut_everywhere(record(site, tmp_path, synced=False), tmp_path / "found", LUCKS[:1])
     print(*faults[:3], sep="\n")
     assert faults
