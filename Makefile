@@ -68,7 +68,7 @@ boot-test: $(VENV)/test.stamp ## slow evidence: a Debian that boots, installed i
 	bash .ci/system-packages $(BOOT_PACKAGES)
 	$(BIN)/pytest -m boot -s
 
-power-cuts: $(VENV)/test.stamp ## slow evidence: 50 power cuts of an emulated computer, an hour (root)
+power-cuts: $(VENV)/test.stamp ## slow evidence: 50 power cuts of an emulated computer, and one at each write (root)
 	bash .ci/system-packages $(POWER_PACKAGES)
 	$(BIN)/pytest -m power -s
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.slow.disk import Cut, Request, Write, survivors
@@ -66,8 +65,7 @@ def take_out(image: Path, folder: str, target: Path) -> Path:
     undo = target.with_suffix(".undo")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    with suppress(FileNotFoundError):
-        undo.unlink()
+    undo.unlink(missing_ok=True)
     code, said = _tool("e2fsck", "-y", "-E", "journal_only", "-z", str(undo), str(image))
     assert code in REPLAYED, said
     try:

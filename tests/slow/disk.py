@@ -1,7 +1,7 @@
 """A virtual disk with a volatile write cache, over NBD: a power cut takes what no flush confirmed.
 
 What is modelled: a disk may tell that a write is done while it is only in its cache; at a cut each
-such write, in whatever order, has reached the medium, or not, or only its first sectors. What a
+such write, in whatever order, has reached the medium, or not, or only its first pages. What a
 flush or a FUA write has confirmed stays. What is not: a disk that lies about a flush, and one that
 damages sectors which nobody was writing.
 """
@@ -30,7 +30,7 @@ READ, WRITE, DISCONNECT, FLUSH = 0, 1, 2, 3
 FUA = 1
 REQUEST, ANSWER = 0x25609513, 0x67446698
 INVALID = 22
-SECTOR_BYTES = 512
+PAGE_BYTES = 4096  # of flash, which is written whole or not
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,24 @@ class Cut(NamedTuple):
 
     waiting: int  # writes in it
     lost: int
-    torn: int  # of the lost ones, those of which the first sectors stayed
+    torn: int  # of which only the first pages stayed
 
 
 Request = Write | None  # None is a flush
 
 
 def survivors(cache: list[Write], dice: random.Random, luck: float) -> tuple[list[Write], Cut]:
-    """What a cut leaves of the cache: each write with a chance of `luck`, or its first sectors."""
+    """What a cut leaves of the cache: each write with a chance of `luck`, or its first pages."""
     left: list[Write] = []
     lost = torn = 0
     for write in cache:
         data = write.data
         if not write.lasting and dice.random() >= luck:
-            data = data[: SECTOR_BYTES * dice.choice([0, 0, 0, 1, 3])] if luck else b""
-            lost, torn = lost + 1, torn + bool(data)
+            pages = dice.choice([0, 0, 0, 1, 3]) if luck else 0
+            end = (write.offset // PAGE_BYTES + pages) * PAGE_BYTES
+            data = data[: max(0, end - write.offset)]
+        lost += not data
+        torn += 0 < len(data) < len(write.data)
         if data:
             left.append(Write(write.offset, write.before[: len(data)], data, write.lasting))
     return left, Cut(len(cache), lost, torn)

@@ -3,7 +3,6 @@
     {"run": [...]}         a program, as root
     {"earpatch": [...]}    a command of earpatch, as the node's user; each thing that it does to the
                            bundle's folder is told before it is done, and waits for a "go"
-                           ("unsynced": true: and its fsync does nothing)
     {"look": true}          once the node is ready: what is on the disk, not by earpatch's code
 
 A line of JSON each way. No part of earpatch knows that it is watched: Python's audit hook tells.
@@ -25,7 +24,7 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-PORT, USER, UNIT = Path("/dev/vport0p1"), "earpatch", "earpatch.service"
+PORT, USER, UNIT = "vport*p*", "earpatch", "earpatch.service"
 STATE = Path("/var/lib/earpatch")
 BUNDLE, OUTBOX = STATE / "bundle", STATE / "outbox.sqlite"
 FILES = ("backbone.tflite", "bank.tflite", "golden.bin", "manifest.json")
@@ -36,8 +35,8 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 class Watch:
     """Tells what is about to be done to the bundle's folder."""
 
-    def __init__(self, port: BinaryIO) -> None:
-        self._port = port
+    def __init__(self, port: BinaryIO, bundle: Path) -> None:
+        self._port, self._inside = port, f"{bundle}/"
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Python's own audit hook."""
@@ -54,9 +53,9 @@ class Watch:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
         text = os.fsdecode(path)
-        if not text.startswith(f"{BUNDLE}/"):
+        if not text.startswith(self._inside):
             return
-        say(self._port, {"step": f"{what} {text.removeprefix(f'{BUNDLE}/')}"})
+        say(self._port, {"step": f"{what} {text.removeprefix(self._inside)}"})
         self._port.readline()
 
 
@@ -65,13 +64,11 @@ def say(port: BinaryIO, message: dict[str, Any]) -> None:
     port.write(json.dumps(message).encode() + b"\n")
 
 
-def earpatch(port: BinaryIO, arguments: list[str], *, synced: bool) -> dict[str, Any]:
+def earpatch(port: BinaryIO, arguments: list[str]) -> dict[str, Any]:
     """A command of earpatch in a process of its own."""
     with tempfile.TemporaryFile() as output:
         pid = os.fork()
         if pid == 0:
-            if not synced:
-                os.fsync = lambda fd: None  # noqa: ARG005
             _be_command(port, arguments, output.fileno())
         _, status = os.waitpid(pid, 0)
         output.seek(0)
@@ -89,7 +86,7 @@ def _be_command(port: BinaryIO, arguments: list[str], output: int) -> NoReturn:
     os.environ["HOME"] = user.pw_dir
     from convert.main import main as command  # noqa: PLC0415
 
-    sys.addaudithook(Watch(port))
+    sys.addaudithook(Watch(port, BUNDLE))
     code = 1
     try:
         code = command(arguments)
@@ -157,13 +154,14 @@ def _outbox() -> dict[str, Any]:
 def answer(port: BinaryIO, asked: dict[str, Any]) -> dict[str, Any]:
     """Do it."""
     if "earpatch" in asked:
-        return earpatch(port, asked["earpatch"], synced="unsynced" not in asked)
+        return earpatch(port, asked["earpatch"])
     return look() if "look" in asked else run(asked["run"])
 
 
 def main() -> None:
     """Until the power goes."""
-    with PORT.open("r+b", buffering=0) as port:
+    (place,) = Path("/dev").glob(PORT)  # its name without udev
+    with place.open("r+b", buffering=0) as port:
         say(port, {"up": True})
         for line in iter(port.readline, b""):
             try:

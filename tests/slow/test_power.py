@@ -80,6 +80,6 @@ def test_whatever_is_being_done_a_power_cut_leaves_the_old_version_or_the_new_on
     for phase, count in sorted(phases.items()):
         print(f"  {count:3} cuts, {phase[2:]}")
     waiting, lost, torn = (sum(numbers) for numbers in zip(*cuts, strict=True))
-    print(f"  of {waiting} unflushed writes {lost} lost, {torn} of them torn")
+    print(f"  of {waiting} unflushed writes {lost} lost, {torn} torn")
     print(f"  {file_system.stdout.strip().splitlines()[-1]}")
     assert file_system.returncode == 0, file_system.stdout
