@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -50,6 +51,7 @@ def make_client(settings: BrokerSettings, identity: Identity, protocol: Any) -> 
     client.suppress_exceptions = True  # no callback ends the thread
     # With it, publish() leaves the writing to the loop: two writers would mix up packets.
     client.on_socket_register_write = lambda *_: None
+    client.on_socket_open = _bound_buffer
     asked = None
     if protocol == paho.MQTTv5:
         asked = properties(PacketTypes.CONNECT)
@@ -57,6 +59,11 @@ def make_client(settings: BrokerSettings, identity: Identity, protocol: Any) -> 
     address = settings.address
     client.connect_async(address.host, address.port, settings.keepalive_s, properties=asked)
     return client
+
+
+def _bound_buffer(_client: Any, _data: Any, link: Any) -> None:
+    """A turn of the loop reads 100 times: no more than 50 MB come before `oversized` is asked."""
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MAX_INCOMING_BYTES)
 
 
 def oversized(client: paho.Client) -> int | None:

@@ -18,7 +18,13 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 
-from edge.delivery.client import CONNECT_TIMEOUT_S, make_client, oversized, properties
+from edge.delivery.client import (
+    CONNECT_TIMEOUT_S,
+    MAX_INCOMING_BYTES,
+    make_client,
+    oversized,
+    properties,
+)
 from edge.delivery.topics import OFFLINE, ONLINE
 from edge.delivery.trouble import (
     Kind,
@@ -237,6 +243,9 @@ class Session:
             log.warning("%s", text)
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        if len(message.payload) > MAX_INCOMING_BYTES:  # it came within one turn of the loop
+            self._end = self._end or of_oversized(len(message.payload), self.settings)
+            return
         received = Received(message.topic, bytes(message.payload), message.retain)
         self._when_received(received)
 

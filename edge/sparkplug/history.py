@@ -44,6 +44,7 @@ class History:
         self._others: deque[Record] = deque()
         self._sent: deque[tuple[float, Record]] = deque()
         self._order = count()
+        self._nothing_of: set[str | None] = set()  # devices: looking through all takes its time
 
     def __len__(self) -> int:
         return len(self._events) + len(self._others)
@@ -59,13 +60,18 @@ class History:
         for each in records:
             kept = self._events if each.definition.event else self._others
             kept.append(each)
+            if each.device in self._nothing_of:
+                self._nothing_of = set()
         self._bound()
 
     def take(self, devices: set[str | None], limit: int) -> list[Record]:
         """The oldest values of one of these devices, at most so many; all of the same device."""
+        if devices == self._nothing_of:
+            return []
         waiting = heapq.merge(self._events, self._others)
         first = next((each for each in waiting if each.device in devices), None)
         if first is None:
+            self._nothing_of = set(devices)
             return []
         of_it = (r for r in heapq.merge(self._events, self._others) if r.device == first.device)
         taken = [record for record, _ in zip(of_it, range(limit), strict=False)]
@@ -86,6 +92,7 @@ class History:
         """The link is gone, and with it perhaps what was sent of late."""
         again = [each for sent_s, each in self._sent if now_s - sent_s <= self._resend_s]
         self._sent.clear()
+        self._nothing_of = set()
         self._events = deque(sorted([*again, *self._events]))
         self._bound()
 

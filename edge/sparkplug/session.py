@@ -17,7 +17,13 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.client import CONNECT_TIMEOUT_S, Identity, make_client, oversized
+from edge.delivery.client import (
+    CONNECT_TIMEOUT_S,
+    MAX_INCOMING_BYTES,
+    Identity,
+    make_client,
+    oversized,
+)
 from edge.delivery.session import Received
 from edge.delivery.trouble import (
     Kind,
@@ -187,4 +193,7 @@ class Session:
             self._end(Trouble(Kind.ACL, text))
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        if len(message.payload) > MAX_INCOMING_BYTES:  # it came within one turn of the loop
+            self._end(of_oversized(len(message.payload), self._server))
+            return
         self.received.append(Received(message.topic, bytes(message.payload), message.retain))

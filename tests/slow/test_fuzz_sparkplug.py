@@ -18,6 +18,7 @@ from edge.sparkplug.settings import SparkplugSettings
 from edge.sparkplug.sparkplug_b_pb2 import Payload
 from edge.sparkplug.state import EdgeNodeState
 from edge.sparkplug.timebase import TimeBase
+from edge.sparkplug.values import DeviceUpdate
 from tests.slow.commanded import EACH, INPUTS, MAX_GROWTH_MIB, STEPS_S, WARM, Rig, resident_mib
 from tests.slow.damage import damaged, tell
 
@@ -90,6 +91,8 @@ class Host:
         self.reader = CommandReader(self.state)
         self.state.connecting(0)
         self.state.subscribed()
+        there = {name: DeviceUpdate(name == "a", {}) for name in rig.names}  # the other is absent
+        self.state.update(rig.time.monotonic_s, {}, there)
 
     def write(self, topic: str, data: bytes, random: Random) -> list[str]:
         """What becomes of a message: the statuses of the answers."""

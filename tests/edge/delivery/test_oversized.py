@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.delivery.client import MAX_INCOMING_BYTES, make_client, oversized
 from edge.delivery.connection import Connection
+from edge.delivery.session import Session
 from edge.delivery.settings import BrokerSettings
 from edge.delivery.trouble import Kind
 from edge.sparkplug.session import Outgoing
@@ -44,6 +45,18 @@ def test_paho_tells_how_large_a_packet_will_be_before_it_has_come() -> None:
     assert oversized(client) is None
     client._in_packet["remaining_length"] = MAX_INCOMING_BYTES + 1
     assert oversized(client) == MAX_INCOMING_BYTES + 1
+
+
+def test_one_that_has_come_at_once_is_not_handed_over_either() -> None:
+    """A slow reader finds all of it in the kernel's buffer."""
+    heard: list[Received] = []
+    session = Session(BrokerSettings(), IDENTITY, paho.MQTTv311, lambda _: None, heard.append)
+    message = paho.MQTTMessage(topic=b"site/pump-3/cmd/shelve")
+    message.payload = bytes(MAX_INCOMING_BYTES + 1)
+    session._on_message(None, None, message)
+    assert heard == []
+    assert session._end is not None
+    assert session._end.kind is Kind.OVERSIZED
 
 
 def test_with_mqtt_5_the_broker_keeps_it(broker: Broker) -> None:

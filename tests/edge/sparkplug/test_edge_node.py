@@ -98,7 +98,7 @@ def test_rebirths_in_the_middle_of_data_leave_no_gap_and_lose_nothing(
             node.event(anomaly(number))
             if number % 40 == 0:
                 host.say(*REBIRTH_NOW)
-            time.sleep(0.002)
+            time.sleep(0.008)  # a birth a second is told
         wait_until(lambda: numbers(host) == set(range(400)))
         assert host.tracker.births > 2
         assert host.tracker.faults == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from edge.sparkplug.history import History
+from edge.sparkplug.metrics import Reading
 from edge.sparkplug.state import FLUSHED_AT_ONCE, MESSAGES_A_TURN
-from tests.edge.sparkplug.life import START_UTC_S, Life, born, say
+from tests.edge.sparkplug.life import DEVICE_METRICS, START_UTC_S, Life, born, say
 
 BIRTHS = ["NBIRTH", "DBIRTH a", "DBIRTH b"]
 
@@ -115,3 +117,25 @@ def test_a_small_correction_of_the_clock_changes_nothing() -> None:
     life.utc_s += 0.2
     life.happen("a", 1)
     assert life.kinds() == ["DDATA a"]
+
+
+def test_history_of_a_device_that_is_away_is_not_looked_through_again_and_again() -> None:
+    """And is told as soon as it is back, or something of another waits."""
+    history, looked = History(75.0), 0
+
+    class Devices(set[str | None]):
+        """Counts how often a value's device is asked for."""
+
+        def __contains__(self, device: object) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().__contains__(device)
+
+    for number in range(1_000):
+        history.keep([history.record(0.0, "b", DEVICE_METRICS[2], Reading(number))])
+    for _ in range(100):
+        assert history.take(Devices({None, "a"}), 10) == []
+    assert looked == 1_000
+    history.keep([history.record(1.0, "a", DEVICE_METRICS[2], Reading(7))])
+    assert [each.reading.value for each in history.take({None, "a"}, 10)] == [7]
+    assert len(history.take({None, "a", "b"}, 10)) == 10
