@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from concurrent.futures import ThreadPoolExecutor
 
     from numpy.typing import NDArray
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
 
 # |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
 MAX_DIMENSION = 2**24 // (3 * 128 * 128)
-# The product of so many queries and rows stays in a small core's cache, and costs little more than
-# one of everything at once. A window has fewer queries.
-BLOCK_QUERIES = 512
-BLOCK_ROWS = 512
+# Queries and rows of one product: half a megabyte, which a cache holds; fewer queries meet more rows, or
+# the calls themselves would cost too much. A bank that fits no cache is read once for many queries.
+BLOCK_QUERIES, BLOCK_ROWS = 256, 512
+MOST_QUERIES = 1_024  # of one pass over the bank
 
 
 class Bank:
@@ -36,7 +35,7 @@ class Bank:
         threads: that share the queries of a search. They are its own; a BLAS with threads too would
             get in their way (`OPENBLAS_NUM_THREADS=1`, as `earpatch` sets it).
         block_queries: queries multiplied at once.
-        block_rows: bank rows multiplied at once.
+        block_rows: bank rows multiplied at once, or more where there are fewer queries.
 
     Raises:
         ValueError: not int8, empty, or too wide for exact distances.
@@ -57,11 +56,8 @@ class Bank:
                 f"{rows.shape[1]} dimensions: distances are exact only up to {MAX_DIMENSION}"
             )
         self.size, self.dimension = rows.shape
-        self._block_queries = block_queries
-        self._folded = folded = _fold(rows)
-        # Transposed views: a BLAS packs rows that lie one behind the other faster than columns.
-        tiles = [folded[i : i + block_rows].T for i in range(0, self.size, block_rows)]
-        self._searches = [_Search(tiles, block_queries) for _ in range(threads)]
+        self._folded = _fold(rows)
+        self._searches = [_Search(self._folded, block_queries, block_rows) for _ in range(threads)]
         self._pool: ThreadPoolExecutor | None = None
 
     @property
@@ -110,50 +106,70 @@ class _Search:
     """What one thread works with.
 
     Args:
-        tiles: folded rows, [dimension + 1, rows] each.
+        folded: the rows, [rows, dimension + 1].
         block_queries: queries multiplied at once.
+        block_rows: rows multiplied at once with so many queries.
     """
 
-    def __init__(self, tiles: Sequence[NDArray[np.float32]], block_queries: int) -> None:
-        self._tiles, self._block_queries = tiles, block_queries
-        width, widest = tiles[0].shape
-        self._queries = np.ones((block_queries, width), np.float32)
-        self._products = np.empty((block_queries * widest,), np.float32)
+    def __init__(self, folded: NDArray[np.float32], block_queries: int, block_rows: int) -> None:
+        # A transposed view: a BLAS packs rows that lie one behind the other faster than columns.
+        self._folded = folded.T
+        self._block_queries, self._most = block_queries, block_queries * block_rows
+        self._queries = np.ones((0, len(self._folded)), np.float32)
+        self._products = np.empty(0, np.float32)
         self._every = np.arange(block_queries)
 
     def fill(self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
         """Write down the squared distance of each query to its nearest row, and which that is."""
-        for start in range(0, len(queries), self._block_queries):
-            place = slice(start, start + self._block_queries)
-            self._fill_block(queries[place], squared[place], rows[place])
+        for start in range(0, len(queries), MOST_QUERIES):
+            some = slice(start, start + MOST_QUERIES)
+            self._pass(queries[some], squared[some], rows[some])
 
-    def _fill_block(
-        self, block: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
+    def _pass(
+        self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> None:
-        augmented = self._queries[: len(block)]
+        """One pass over the bank."""
+        count = len(queries)
+        if count > len(self._queries):
+            self._queries = np.ones((count, len(self._folded)), np.float32)
+        augmented = self._queries[:count]
         features = augmented[:, :-1]
-        features[:] = block
-        best, rows[:] = self._nearest_in(augmented, self._tiles[0])
-        first = self._tiles[0].shape[1]
-        for tile in self._tiles[1:]:
-            least, found = self._nearest_in(augmented, tile)
-            nearer = least < best
-            np.copyto(best, least, where=nearer)
-            np.copyto(rows, found + first, where=nearer, casting="same_kind")
-            first += tile.shape[1]
+        features[:] = queries
+        size, at_once = self._folded.shape[1], min(count, self._block_queries)
+        width = min(size, max(1, self._most // max(1, at_once)))
+        if width * at_once > len(self._products):
+            self._products = np.empty(width * at_once, np.float32)
+        parts = [slice(i, i + at_once) for i in range(0, count, at_once)]
+        best = np.empty(count, np.float32)
+        for first in range(0, size, width):
+            tile = self._folded[:, first : first + width]
+            for part in parts:
+                self._meet(augmented[part], tile, first, best[part], rows[part])
         # The sum with the query's own norm may exceed 2**24, so it is taken in integers.
         squared[:] = np.einsum("qd,qd->q", features, features)
         squared += best.astype(np.int32)
 
-    def _nearest_in(
-        self, augmented: NDArray[np.float32], tile: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Of one tile: how near the nearest row is, less the query's norm, and which that is."""
-        count = len(augmented)
-        products = self._products[: count * tile.shape[1]].reshape(count, -1)
+    def _meet(
+        self,
+        augmented: NDArray[np.float32],
+        tile: NDArray[np.float32],
+        first: int,
+        best: NDArray[np.float32],
+        rows: NDArray[np.int32],
+    ) -> None:
+        """Of one tile, which begins at row `first`: whether it holds nearer rows."""
+        count, width = len(augmented), tile.shape[1]
+        products = self._products[: count * width].reshape(count, width)
         np.matmul(augmented, tile, out=products)
         found = products.argmin(axis=1)
-        return products[self._every[:count], found], found
+        least = products[self._every[:count], found]
+        if first == 0:
+            best[:], rows[:] = least, found
+            return
+        nearer = least < best
+        np.copyto(best, least, where=nearer)
+        found += first
+        np.copyto(rows, found, where=nearer, casting="same_kind")
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
