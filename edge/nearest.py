@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # |x . 2m| <= 2 * 128 * 128 for each dimension and |m|^2 <= 128 * 128: together below 2**24.
 MAX_DIMENSION = 2**24 // (3 * 128 * 128)
-# Queries and rows of one product: half a megabyte, which a cache holds; fewer queries meet more rows, or
-# the calls themselves would cost too much. A bank that fits no cache is read once for many queries.
+# Queries and rows of one product: half a megabyte, which a cache holds. Fewer queries meet more
+# rows, or the calls would cost too much; a bank that fits no cache is read once for many queries.
 BLOCK_QUERIES, BLOCK_ROWS = 256, 512
 MOST_QUERIES = 1_024  # of one pass over the bank
 
