@@ -58,7 +58,7 @@ PAGE, MARK = PROJECT / "docs" / "arm64.md", "made by make arm64"
 # Emulation takes 10 to 20 times as long.
 INSTALL_S, COMMAND_S, PROBE_S, DEMO_S, TESTS_S = 1_500.0, 300.0, 900.0, 1_800.0, 1_800.0
 CORE = (
-    "bank_file", "bundle", "embedding", "frontend", "golden", "golden_file", "nearest", "recording",
+    "bank_file", "embedding", "frontend", "golden", "golden_file", "nearest", "recording",
     "runtime",
 )  # fmt: skip
 # Of doctor's lines, those that must be well there.
