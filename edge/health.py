@@ -84,10 +84,13 @@ class SelfReport:
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""
-        if not self._states or not all(map(_accounted_for, self._inputs)):
+        states = {each.name: each.status.state for each in self._inputs}
+        if self._states != states:  # something has changed that is not told yet
+            return False
+        if not all(_accounted_for(each, states[each.name]) for each in self._inputs):
             return False
         # Sound that was over before any of it could be scored is no reason to be ready.
-        return any(e.status.state != "ended" or _was_scored(e) for e in self._inputs)
+        return any(states[e.name] != "ended" or _was_scored(e) for e in self._inputs)
 
     def line(self) -> str:
         """One line for the service manager."""
@@ -146,9 +149,9 @@ class SelfReport:
         log.log(level, "input %s is %s%s", each.name, status.state, text)
 
 
-def _accounted_for(each: Input) -> bool:
+def _accounted_for(each: Input, state: State) -> bool:
     """What is heard must be scored; what is not heard must go on saying so."""
-    state, age_s = each.status.state, each.numbers.last_score_age_s
+    age_s = each.numbers.last_score_age_s
     if state == "hearing":
         return age_s is not None and age_s <= UNSCORED_S
     return state == "ended" or (state != "starting" and each.capture.mute_s <= MUTE_S)

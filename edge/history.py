@@ -35,7 +35,9 @@ class OnTrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is known of a version that has to pass its self-test yet."""
 
     since_utc: str
-    starts: int = 0  # of the node with it
+    boot_id: str = ""  # of the computer, when the node started with it last
+    boots: int = 0  # in which the node started with it
+    starts: int = 0  # of the node with it, in this boot
     tests: int = 0  # that it did not pass
 
 
@@ -88,10 +90,13 @@ class History(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
             return "on trial"
         return "passed" if name in self.passed else "none"
 
-    def with_start(self, name: str) -> History:
+    def with_start(self, name: str, boot_id: str) -> History:
         """One more start of the node with a version on trial."""
         trial = self.trials[name]
-        return self._with_trial(name, replace(trial, starts=trial.starts + 1))
+        if trial.boot_id == boot_id:
+            return self._with_trial(name, replace(trial, starts=trial.starts + 1))
+        again = replace(trial, boot_id=boot_id, boots=trial.boots + 1, starts=1)
+        return self._with_trial(name, again)
 
     def with_missed_test(self, name: str) -> History:
         """One more self-test that a version on trial did not pass."""

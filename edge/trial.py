@@ -3,7 +3,8 @@
     none      the current version was calibrated here, or there is no bundle yet
     on trial  installed; the node counts its starts with it, and tests it in its first minutes
     passed    golden windows agreed, and a synthetic fault in live sound was found
-    failed    could not be opened, missed its test three times, or was started five times without
+    failed    could not be opened, missed its test three times, or was started five times in one
+              boot of the computer (or in fifty boots) without
 
 A version that fails is left at once for the one before it. Each step is on disk before it counts:
 after a power cut the next start goes on where the last one was.
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from edge.bundle import open_bundle
 from edge.bundle_store import current_name, write_history
 from edge.bundle_versions import switch_back
+from edge.delivery.boot import boot_id
 from edge.durable import locked
 from edge.errors import BundleError, RuntimeUnavailableError
 from edge.golden import check, refuse_if_different
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from edge.runtime import RuntimeName
     from edge.self_test import SelfTestReport
 
-MOST_STARTS = 5  # without a verdict: the bundle itself may be what ends the node
+MOST_STARTS = 5  # in one boot without a verdict: the bundle may be what ends the node
+MOST_BOOTS = 50  # power cuts are no bundle's fault; but it may be what ends the computer
 MOST_TESTS = 3  # not passed: something real may have happened during one
 MOST_VERSIONS = 20  # that fail one after another
 
@@ -64,9 +67,13 @@ class Trial:
         """
         if self.state == "failed":  # a power cut came before the roll-back
             return self.fail(read_history(self.path).failed[self.version or ""])
-        history = None if counted else self._change(History.with_start)
-        if history and history.trials[self.version or ""].starts > MOST_STARTS:
+        if counted or (history := self._change(_with_start)) is None:
+            return None
+        trial = history.trials[self.version or ""]
+        if trial.starts > MOST_STARTS:
             return self.fail(f"started {MOST_STARTS} times without passing its self-test")
+        if trial.boots > MOST_BOOTS:
+            return self.fail(f"started in {MOST_BOOTS} boots without passing its self-test")
         return None
 
     def judge(self, report: SelfTestReport) -> str | None:
@@ -116,6 +123,10 @@ class Trial:
             changed = change(history, name)
             write_history(self.path, changed)
             return changed
+
+
+def _with_start(history: History, name: str) -> History:
+    return history.with_start(name, boot_id())
 
 
 @dataclass(frozen=True)

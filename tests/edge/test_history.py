@@ -94,17 +94,29 @@ def test_the_order_after_going_back_and_installing_again_leaves_out_what_was_lef
     assert history.followed_by("d", "b", {"a", "b", "c", "d"}, None).order == ["a", "b", "d"]
 
 
+def test_starts_are_counted_anew_in_each_boot_and_missed_tests_are_not() -> None:
+    history = History(order=["old"]).followed_by(
+        "new", "old", {"old", "new"}, "2026-11-25T10:00:00"
+    )
+    for boot_id in ("a", "a", "b"):
+        history = history.with_start("new", boot_id).with_missed_test("new")
+    trial = history.trials["new"]
+    assert (trial.boots, trial.starts, trial.tests) == (2, 1, 3)
+
+
 def test_starts_and_missed_tests_of_a_trial_are_counted() -> None:
     history = History().followed_by("new", None, {"new"}, "2026-11-25T10:00:00+00:00")
-    trial = history.with_start("new").with_start("new").with_missed_test("new").trials["new"]
-    assert (trial.starts, trial.tests) == (2, 1)
+    trial = (
+        history.with_start("new", "a").with_start("new", "a").with_missed_test("new").trials["new"]
+    )
+    assert (trial.boots, trial.starts, trial.tests) == (1, 2, 1)
     assert history.with_pass("new").trials == {}
 
 
 def test_a_trial_goes_on_where_the_next_version_is_left() -> None:
     """Two installed one after the other: the first one was never judged."""
     since = "2026-11-25T10:00:00+00:00"
-    one = History(order=["a"]).followed_by("b", "a", {"a", "b"}, since).with_start("b")
+    one = History(order=["a"]).followed_by("b", "a", {"a", "b"}, since).with_start("b", "boot")
     two = one.followed_by("c", "b", {"a", "b", "c"}, since).with_failure("c", "deaf")
     assert two.before("c") == ["b", "a"]
     assert two.trials["b"].starts == 1

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge import bundle_store
+from edge import trial as trial_module
 from edge.bundle_store import current_name, write_version
 from edge.errors import BundleError
 from edge.history import read_history
 from edge.settings import BundleSettings
 from edge.starts import Starts
-from edge.trial import MOST_STARTS
+from edge.trial import MOST_BOOTS, MOST_STARTS
 from tests.edge.made import files_of, tiny
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ def test_another_version_that_is_opened_later_counts(site: Site, path: Path) -> 
     for _ in range(2):
         assert starts.open(settings).version == "v3"
     assert (counted(path), counted(path, "v3")) == (1, 1)
+
+
+def test_power_cuts_end_no_trial_but_a_computer_that_ends_fifty_times_does(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I12: the power goes again and again before there is sound enough for a self-test."""
+    settings = BundleSettings(path=str(path))
+    for number in range(MOST_BOOTS):
+        monkeypatch.setattr(trial_module, "boot_id", lambda n=number: f"boot {n}")
+        assert Starts().open(settings).on_trial
+    monkeypatch.setattr(trial_module, "boot_id", lambda: "one more")
+    started = Starts().open(settings)
+    assert not started.on_trial
+    assert "started in 50 boots without passing its self-test" in started.notes[0]
 
 
 def test_five_starts_are_all_that_a_version_gets(path: Path) -> None:

@@ -135,7 +135,7 @@ def test_damaged_histories_never_keep_a_node_from_starting(tmp_path: Path) -> No
         found = read_history(tmp_path)
         found.before("d")
         if "d" in found.trials:
-            found.with_start("d").with_missed_test("d")
+            found.with_start("d", "boot").with_missed_test("d")
         found.with_pass("d").with_failure("c", "deaf").followed_by("e", "d", {"d", "e"}, None)
         outcomes["a new one" if found == History() else "a history"] += 1
     tell("history", outcomes)
