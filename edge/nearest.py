@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
     from numpy.typing import NDArray
 
     Int8Array = NDArray[np.int8]
@@ -32,8 +30,6 @@ class Bank:
 
     Args:
         rows: the normal embeddings, [rows, dimension] int8.
-        threads: that share the queries of a search. They are its own; a BLAS with threads too would
-            get in their way (`OPENBLAS_NUM_THREADS=1`, as `earpatch` sets it).
         block_queries: queries multiplied at once.
         block_rows: bank rows multiplied at once, or more where there are fewer queries.
 
@@ -45,7 +41,6 @@ class Bank:
         self,
         rows: Int8Array,
         *,
-        threads: int = 1,
         block_queries: int = BLOCK_QUERIES,
         block_rows: int = BLOCK_ROWS,
     ) -> None:
@@ -56,14 +51,17 @@ class Bank:
                 f"{rows.shape[1]} dimensions: distances are exact only up to {MAX_DIMENSION}"
             )
         self.size, self.dimension = rows.shape
-        self._folded = _fold(rows)
-        self._searches = [_Search(self._folded, block_queries, block_rows) for _ in range(threads)]
-        self._pool: ThreadPoolExecutor | None = None
+        # A transposed view: a BLAS packs rows that lie one behind the other faster than columns.
+        self._folded = _fold(rows).T
+        self._block_queries, self._most = block_queries, block_queries * block_rows
+        self._queries = np.ones((0, self.dimension + 1), np.float32)
+        self._products = np.empty(0, np.float32)
+        self._every = np.arange(block_queries)
 
     @property
     def rows(self) -> Int8Array:
         """The rows that it was made of, [rows, dimension]."""
-        return (self._folded[:, :-1] / np.float32(-2.0)).astype(np.int8)
+        return (self._folded[:-1].T / np.float32(-2.0)).astype(np.int8)
 
     def squared_distances(self, queries: Int8Array) -> NDArray[np.int32]:
         """Squared distance of each query to its nearest row. [n, dimension] int8 -> [n] int32."""
@@ -78,104 +76,62 @@ class Bank:
             raise ValueError(
                 f"queries are [n, {self.dimension}] int8, not {queries.dtype} {queries.shape}"
             )
-        answer = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
-        if len(self._searches) == 1:
-            self._searches[0].fill(queries, *answer)
-        else:
-            self._share(queries, *answer)
-        return answer
-
-    def _share(
-        self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
-    ) -> None:
-        """As many queries for each thread; the first part is the caller's own."""
-        self._pool = self._pool or _pool(len(self._searches) - 1)
-        each = max(1, -(-len(queries) // len(self._searches)))
-        parts = [slice(i * each, (i + 1) * each) for i in range(len(self._searches))]
-        others = [
-            self._pool.submit(search.fill, queries[part], squared[part], rows[part])
-            for search, part in zip(self._searches[1:], parts[1:], strict=True)
-        ]
-        own = parts[0]
-        self._searches[0].fill(queries[own], squared[own], rows[own])
-        for other in others:
-            other.result()
-
-
-class _Search:
-    """What one thread works with.
-
-    Args:
-        folded: the rows, [rows, dimension + 1].
-        block_queries: queries multiplied at once.
-        block_rows: rows multiplied at once with so many queries.
-    """
-
-    def __init__(self, folded: NDArray[np.float32], block_queries: int, block_rows: int) -> None:
-        # A transposed view: a BLAS packs rows that lie one behind the other faster than columns.
-        self._folded = folded.T
-        self._block_queries, self._most = block_queries, block_queries * block_rows
-        self._queries = np.ones((0, len(self._folded)), np.float32)
-        self._products = np.empty(0, np.float32)
-        self._every = np.arange(block_queries)
-
-    def fill(self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]) -> None:
-        """Write down the squared distance of each query to its nearest row, and which that is."""
+        squared, rows = np.empty(len(queries), np.int32), np.empty(len(queries), np.int32)
         for start in range(0, len(queries), MOST_QUERIES):
             some = slice(start, start + MOST_QUERIES)
             self._pass(queries[some], squared[some], rows[some])
+        return squared, rows
 
     def _pass(
         self, queries: Int8Array, squared: NDArray[np.int32], rows: NDArray[np.int32]
     ) -> None:
-        """One pass over the bank."""
-        count = len(queries)
-        if count > len(self._queries):
-            self._queries = np.ones((count, len(self._folded)), np.float32)
+        """One pass over the bank for at most `MOST_QUERIES` queries."""
+        count, at_once = len(queries), min(len(queries), self._block_queries)
+        width = min(self.size, max(1, self._most // at_once))
+        self._make_room(count, at_once * width)
         augmented = self._queries[:count]
         features = augmented[:, :-1]
         features[:] = queries
-        size, at_once = self._folded.shape[1], min(count, self._block_queries)
-        width = min(size, max(1, self._most // max(1, at_once)))
-        if width * at_once > len(self._products):
-            self._products = np.empty(width * at_once, np.float32)
-        parts = [slice(i, i + at_once) for i in range(0, count, at_once)]
-        best = np.empty(count, np.float32)
-        for first in range(0, size, width):
-            tile = self._folded[:, first : first + width]
-            for part in parts:
-                self._meet(augmented[part], tile, first, best[part], rows[part])
+        if at_once * width == count * self.size:  # one product: what a small bank takes
+            best, rows[:] = self._nearest_in(augmented, self._folded)
+        else:
+            best = self._nearest_of_tiles(augmented, at_once, width, rows)
         # The sum with the query's own norm may exceed 2**24, so it is taken in integers.
         squared[:] = np.einsum("qd,qd->q", features, features)
         squared += best.astype(np.int32)
 
-    def _meet(
-        self,
-        augmented: NDArray[np.float32],
-        tile: NDArray[np.float32],
-        first: int,
-        best: NDArray[np.float32],
-        rows: NDArray[np.int32],
-    ) -> None:
-        """Of one tile, which begins at row `first`: whether it holds nearer rows."""
+    def _nearest_of_tiles(
+        self, augmented: NDArray[np.float32], at_once: int, width: int, rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Fills in which rows are nearest; returns how near, less the query's norm."""
+        best = np.full(len(augmented), np.inf, np.float32)
+        parts = [slice(i, i + at_once) for i in range(0, len(augmented), at_once)]
+        for first in range(0, self.size, width):
+            tile = self._folded[:, first : first + width]
+            for part in parts:
+                least, found = self._nearest_in(augmented[part], tile)
+                found += first
+                nearer = least < best[part]
+                np.copyto(best[part], least, where=nearer)
+                np.copyto(rows[part], found, where=nearer, casting="same_kind")
+        return best
+
+    def _nearest_in(
+        self, augmented: NDArray[np.float32], tile: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """Of one tile: how near the nearest row is, less the query's norm, and which that is."""
         count, width = len(augmented), tile.shape[1]
         products = self._products[: count * width].reshape(count, width)
         np.matmul(augmented, tile, out=products)
         found = products.argmin(axis=1)
-        least = products[self._every[:count], found]
-        if first == 0:
-            best[:], rows[:] = least, found
-            return
-        nearer = least < best
-        np.copyto(best, least, where=nearer)
-        found += first
-        np.copyto(rows, found, where=nearer, casting="same_kind")
+        return products[self._every[:count], found], found
 
-
-def _pool(threads: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  (a node needs none)
-
-    return ThreadPoolExecutor(threads, thread_name_prefix="nearest")
+    def _make_room(self, queries: int, products: int) -> None:
+        """Scratch that is large enough; made anew only when more comes than ever before."""
+        if queries > len(self._queries):
+            self._queries = np.ones((queries, self.dimension + 1), np.float32)
+        if products > len(self._products):
+            self._products = np.empty(products, np.float32)
 
 
 def _fold(rows: Int8Array) -> NDArray[np.float32]:

@@ -44,16 +44,13 @@ def figure(section: str, setting: str, name: str, unit: str, values: Sequence[fl
 
 
 def paired_s(
-    contenders: Mapping[str, Callable[[], object]],
-    budget_s: float,
-    before: Callable[[str], object] | None = None,
+    contenders: Mapping[str, Callable[[], object]], budget_s: float
 ) -> dict[str, list[float]]:
     """Time contenders in turn, round by round, so that each round finds the same machine.
 
     Args:
         contenders: what to call.
         budget_s: no further round begins after it, but for the first five.
-        before: is told which one comes next; not timed.
 
     Returns:
         The wall time of each call in seconds, one a round.
@@ -62,8 +59,6 @@ def paired_s(
     until = time.perf_counter() + budget_s
     for number in range(MOST_ROUNDS):
         for name, call in contenders.items():
-            if before is not None:
-                before(name)
             if not times[name] or times[name][-1] < WARM_BELOW_S:
                 call()
             began = time.perf_counter()

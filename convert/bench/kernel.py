@@ -43,11 +43,7 @@ def measure(*, quick: bool, note: Callable[[str], None]) -> Iterator[Figure]:
         if find_spec(module) is None:
             note(f"skipped: {name}, {module} is not installed")
             peers.remove(name)
-    counts = {1, os.cpu_count() or 1}
-    if find_spec("threadpoolctl") is None:
-        note("skipped: the kernel on all threads, threadpoolctl is not installed")
-        counts = {1}
-    for threads in sorted(counts):
+    for threads in sorted({1, os.cpu_count() or 1}):
         for peer in peers:
             job = {"peer": peer, "shapes": shapes, "budget_s": budget_s, "threads": threads}
             found = ask("convert.bench.kernel_child", job, threads=threads)

@@ -24,29 +24,10 @@ CHECKED_QUERIES = 8
 
 
 def _measure(job: dict[str, Any]) -> list[dict[str, list[float]]]:
-    before = _BlasThreads(job["threads"]) if job["threads"] > 1 else None
     return [
-        paired_s(_contenders(shape, job["peer"], job["threads"]), job["budget_s"], before)
+        paired_s(_contenders(shape, job["peer"], job["threads"]), job["budget_s"])
         for shape in job["shapes"]
     ]
-
-
-class _BlasThreads:
-    """All threads for the BLAS of all others, and one for the bank, which has threads of its own.
-
-    Args:
-        threads: all of them.
-    """
-
-    def __init__(self, threads: int) -> None:
-        from threadpoolctl import ThreadpoolController  # noqa: PLC0415
-
-        found = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._threads, self._libraries = threads, found
-
-    def __call__(self, contender: str) -> None:
-        for library in self._libraries:
-            library.set_num_threads(1 if contender == OURS else self._threads)
 
 
 def _contenders(
@@ -56,7 +37,7 @@ def _contenders(
     random = np.random.default_rng(sum(shape))
     queries = random.integers(-128, 128, (count, dimension)).astype(np.int8)
     bank_rows = random.integers(-128, 128, (rows, dimension)).astype(np.int8)
-    bank = Bank(bank_rows, threads=threads)
+    bank = Bank(bank_rows)
     _check(bank, queries, bank_rows)
     left, right = queries.astype(np.float32), bank_rows.T.astype(np.float32, order="C")
     out = np.empty((count, rows), np.float32)

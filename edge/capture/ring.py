@@ -69,9 +69,13 @@ class SoundRing:
             return True
 
     def wait_for_room(self, *, timeout_s: float) -> int:
-        """How many samples fit, waiting at most `timeout_s` for at least one."""
+        """How many samples fit, waiting at most `timeout_s` until that is a good part of the ring.
+
+        A writer that is woken for each block would cost both threads more than the block does.
+        """
+        enough = max(1, len(self._buffer) // 4)
         with self._changed:
-            self._changed.wait_for(lambda: self._room or self._closed, timeout_s)
+            self._changed.wait_for(lambda: self._room >= enough or self._closed, timeout_s)
             return 0 if self._closed else self._room
 
     def read(self, *, at_most_s: float, timeout_s: float) -> Block | None:

@@ -30,13 +30,13 @@ def searches(draw: st.DrawFn) -> tuple[Int8Array, Int8Array]:
     return draw_rows(draw(st.integers(1, 40))), draw_rows(draw(st.integers(1, 60)))
 
 
-@given(searches(), st.integers(1, 50), st.integers(1, 70), st.integers(1, 3))
+@given(searches(), st.integers(1, 50), st.integers(1, 70))
 @settings(max_examples=200, deadline=None)
-def test_equals_the_int64_definition_for_every_block_size_and_number_of_threads(
-    search: tuple[Int8Array, Int8Array], block_queries: int, block_rows: int, threads: int
+def test_equals_the_int64_definition_for_every_block_size(
+    search: tuple[Int8Array, Int8Array], block_queries: int, block_rows: int
 ) -> None:
     queries, rows = search
-    bank = Bank(rows, block_queries=block_queries, block_rows=block_rows, threads=threads)
+    bank = Bank(rows, block_queries=block_queries, block_rows=block_rows)
     assert np.array_equal(bank.squared_distances(queries), by_definition(queries, rows))
 
 
