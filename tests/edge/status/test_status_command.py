@@ -14,7 +14,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+import soundfile
 
 from edge.status.snapshot import SOCKET_NAME
 from tests.edge.delivery.test_listen import DEADLINE_S, Subscriber, wait_until
@@ -41,6 +43,15 @@ if TYPE_CHECKING:
 def config(tmp_path: Path, site: Site, broker: Broker) -> Path:
     """Of a node that plays the day at real speed."""
     return configuration(tmp_path, site, broker.port, day_source(site, realtime=True))
+
+
+@pytest.fixture
+def long_config(tmp_path: Path, site: Site, broker: Broker) -> Path:
+    """Of one that plays it again and again: a busy computer takes long to look at it."""
+    sound, rate_hz = soundfile.read(site.day)
+    soundfile.write(tmp_path / "long.wav", np.tile(sound, 20), rate_hz)
+    source = f'kind = "file"\npath = "{tmp_path}/long.wav"\nrealtime = true'
+    return configuration(tmp_path, site, broker.port, source)
 
 
 @contextlib.contextmanager
@@ -86,10 +97,10 @@ def look(config: Path) -> dict[str, object]:
     return view
 
 
-def test_ctrl_c_ends_the_view_and_gives_the_terminal_back(config: Path) -> None:
-    command = [sys.executable, "-m", "convert.main", "status", "--config", str(config)]
+def test_ctrl_c_ends_the_view_and_gives_the_terminal_back(long_config: Path) -> None:
+    command = [sys.executable, "-m", "convert.main", "status", "--config", str(long_config)]
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    with running(config):
+    with running(long_config):
         ours, theirs = pty.openpty()
         child = subprocess.Popen(
             command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
