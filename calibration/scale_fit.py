@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from calibration.tail_fit import block_columns, block_maxima, fit_tail
@@ -56,27 +57,22 @@ class Segment:
 
 
 class HeldOut:
-    """Held-out stretches, as the scales of a local scale hear them.
+    """Held-out stretches, some rows at a time, as the scales beside the local one hear them.
 
     Args:
         segments: the stretches.
-        local: what is normal on the local scale; not needed for sound as it is.
+        local: what is normal on the local scale.
     """
 
-    def __init__(self, segments: Sequence[Segment], local: Scale | None = None) -> None:
-        self.segments, self._local = segments, local
-        self._disturbed: list[NDArray[np.bool_]] = []
-
-    def as_it_is(self, rows: slice) -> list[Segment]:
-        """Some rows of each stretch."""
-        return [segment.rows(rows) for segment in self.segments]
+    def __init__(self, segments: Sequence[Segment], local: Scale) -> None:
+        self._segments, self._local = segments, local
+        self._disturbed = [self._find_disturbed(each) for each in segments]
 
     def calmed(self, rows: slice) -> list[Segment]:
         """As slow scales hear it: disturbed columns as if they were normal."""
-        if not self._disturbed:
-            self._disturbed = [self._find_disturbed(each) for each in self.segments]
         local, found = self._local_of(rows), []
-        for disturbed, segment in zip(self._disturbed, self.as_it_is(rows), strict=True):
+        segments = some_rows(self._segments, rows)
+        for disturbed, segment in zip(self._disturbed, segments, strict=True):
             calm = Calm(local, len(local.level.centre))
             found.append(Segment(*calm.calmed(disturbed, segment.distances, segment.levels_db)))
         return found
@@ -93,7 +89,7 @@ class HeldOut:
     def departed(self, rows: slice) -> list[Segment]:
         """As it departs from the seconds around."""
         local, found = self._local_of(rows), []
-        for segment in self.as_it_is(rows):
+        for segment in some_rows(self._segments, rows):
             width = segment.distances.shape[1]
             both = side_by_side(segment.distances, segment.levels_db)
             both = _streamed(departure(local, width), both)
@@ -101,15 +97,13 @@ class HeldOut:
         return found
 
     def _find_disturbed(self, segment: Segment) -> NDArray[np.bool_]:
-        calm = Calm(self._known_local(), segment.distances.shape[1])
+        calm = Calm(self._local, segment.distances.shape[1])
         parts = [calm.disturbed(segment.distances[part]) for part in _parts(segment.distances)]
         return np.concatenate(parts) if parts else np.empty(0, np.bool_)
 
     def _local_of(self, rows: slice) -> Scale:
         """The local scale of some rows."""
-        import msgspec  # noqa: PLC0415
-
-        local = self._known_local()
+        local = self._local
         return msgspec.structs.replace(
             local,
             distance=_some(local.distance, rows),
@@ -117,48 +111,66 @@ class HeldOut:
             joint=_some(local.joint, rows),
         )
 
-    def _known_local(self) -> Scale:
-        if self._local is None:
-            raise ValueError("only a local scale tells how longer ones hear")
-        return self._local
+
+def some_rows(segments: Sequence[Segment], rows: slice) -> list[Segment]:
+    """Some rows of each stretch, as it is."""
+    return [segment.rows(rows) for segment in segments]
 
 
-def learn_scale(
+def learn_scales(
     hear: Callable[[slice], list[Segment]],
     rows: int,
-    columns: int,
+    lengths: Sequence[int],
     against: Literal["normal", "recent"],
     column_s: float,
     false_alarms_per_day: float,
     smallest: FloatArray | None = None,
-) -> Scale:
-    """Row statistics of a scale, and the joint deviation that counts as 1.
+) -> list[Scale]:
+    """Row statistics of scales that hear the same, and the joint deviation that counts as 1.
 
     Args:
-        hear: some rows of each stretch, as this scale hears them.
+        hear: some rows of each stretch, as these scales hear them.
         rows: how many there are.
-        columns: the averaging time.
+        lengths: the averaging times, in columns.
         against: what a cell is compared with.
         column_s: duration of a column.
         false_alarms_per_day: how often normal sound may reach 1.
         smallest: spread of a distance, [rows], that a scale may not be surer than.
     """
-    found: list[tuple[Statistics, Statistics, Statistics]] = []
-    curves: list[FloatArray] = []
+    fits = [_Fit(columns, against) for columns in lengths]
     for first in range(0, rows, ROWS_AT_ONCE):
         some = slice(first, first + ROWS_AT_ONCE)
-        statistics, largest = _learn_rows(
-            hear(some), columns, against, 1e-6 if smallest is None else smallest[some]
-        )
-        found.append(statistics)
-        curves = list(map(np.maximum, curves, largest)) if curves else largest
-    block = max(columns, block_columns(curves, column_s))
-    tail = fit_tail(block_maxima(curves, block), block * column_s)
-    distance, level, joint = (_joined(each) for each in zip(*found, strict=True))
-    return Scale(
-        columns=columns, against=against, distance=distance, level=level, joint=joint,
-        unit=max(tail.level_of(false_alarms_per_day), UPPER_SIGMAS),
-    )  # fmt: skip
+        heard = hear(some)
+        for fit in fits:
+            fit.take_in(heard, 1e-6 if smallest is None else smallest[some])
+    return [fit.scale(column_s, false_alarms_per_day) for fit in fits]
+
+
+class _Fit:
+    """One scale, of ever more rows."""
+
+    def __init__(self, columns: int, against: Literal["normal", "recent"]) -> None:
+        self._columns, self._against = columns, against
+        self._found: list[tuple[Statistics, Statistics, Statistics]] = []
+        self._curves: list[FloatArray] = []  # the largest deviation of each column
+
+    def take_in(self, segments: Sequence[Segment], smallest: FloatArray | float) -> None:
+        """The next rows of each stretch."""
+        statistics, largest = _learn_rows(segments, self._columns, self._against, smallest)
+        self._found.append(statistics)
+        curves = self._curves
+        self._curves = list(map(np.maximum, curves, largest)) if curves else largest
+
+    def scale(self, column_s: float, false_alarms_per_day: float) -> Scale:
+        """What is normal, by all rows."""
+        block = max(self._columns, block_columns(self._curves, column_s))
+        tail = fit_tail(block_maxima(self._curves, block), block * column_s)
+        distance, level, joint = (_joined(each) for each in zip(*self._found, strict=True))
+        return Scale(
+            columns=self._columns, against=self._against,
+            distance=distance, level=level, joint=joint,
+            unit=max(tail.level_of(false_alarms_per_day), UPPER_SIGMAS),
+        )  # fmt: skip
 
 
 def _learn_rows(

@@ -8,11 +8,13 @@ tail reaches as often as was asked for.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
-from calibration.scale_fit import COLUMNS_AT_ONCE, HeldOut, learn_scale
+from calibration.scale_fit import COLUMNS_AT_ONCE, HeldOut, learn_scales, some_rows
 from calibration.tail_fit import block_columns, block_maxima, fit_tail
 from edge.evidence import ALARM, Evidence, Thresholds
 from edge.scales import LOCAL_COLUMNS, SLOW_COLUMNS
@@ -50,8 +52,8 @@ def learn_thresholds(
     """
     rows = segments[0].distances.shape[1]
     per_day = false_alarms_per_day
-    as_it_is = HeldOut(segments).as_it_is
-    local = learn_scale(as_it_is, rows, LOCAL_COLUMNS, "normal", column_s, per_day)
+    as_it_is = partial(some_rows, segments)
+    (local,) = learn_scales(as_it_is, rows, [LOCAL_COLUMNS], "normal", column_s, per_day)
     floor = np.asarray(local.distance.spread, np.float32) * np.float32(SMALLEST_SHARE_OF_LOCAL)
     heard, scales = HeldOut(segments, local), [local]
     for columns in NORMAL_SCALES:
@@ -60,11 +62,8 @@ def learn_thresholds(
             continue
         # What is loud by itself is left to the local scale by longer ones.
         hear = heard.calmed if columns > SLOW_COLUMNS else heard.limited
-        scales.append(learn_scale(hear, rows, columns, "normal", column_s, per_day, floor))
-    scales += [
-        learn_scale(heard.departed, rows, columns, "recent", column_s, per_day)
-        for columns in RECENT_SCALES
-    ]
+        scales += learn_scales(hear, rows, [columns], "normal", column_s, per_day, floor)
+    scales += learn_scales(heard.departed, rows, RECENT_SCALES, "recent", column_s, per_day)
     unscaled = Thresholds(
         local=local,
         scales=scales,
@@ -99,8 +98,6 @@ def alarms_in(thresholds: Thresholds, segment: Segment) -> int:
 
 
 def _with_alarm(unscaled: Thresholds, segments: Sequence[Segment], column_s: float) -> Thresholds:
-    import msgspec  # noqa: PLC0415
-
     curves = [decision_statistic(unscaled, segment) for segment in segments]
     columns = block_columns(curves, column_s)
     maxima = block_maxima(curves, columns)

@@ -92,7 +92,10 @@ class Evidence:
         self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
         self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
         self._rows = rows
-        self._departure = departure(thresholds.local, rows)
+        # Without a scale that needs them, distances are left out: only the contrast is wanted.
+        self._departure = (
+            departure(thresholds.local, rows) if self._recent else Departure(RECENT_COLUMNS, rows)
+        )
         self._contrast = np.empty((0, rows), np.float32)
         self._nearest = np.empty((0, rows), np.int32)
         self._bands = np.empty((0, rows), np.float32)
@@ -123,7 +126,8 @@ class Evidence:
             else:
                 stream.push(*(calmed if stream.is_slow else limited))
         self._share_out(last=False)
-        self._depart(self._departure.push(side_by_side(distances, levels_db)))
+        both = side_by_side(distances, levels_db) if self._recent else levels_db
+        self._depart(self._departure.push(both))
         return self._take()
 
     def finish(self) -> Weighed:
@@ -137,7 +141,7 @@ class Evidence:
         return self._take()
 
     def _depart(self, both: FloatArray) -> None:
-        distances, levels_db = both[:, : self._rows], both[:, self._rows :]
+        distances, levels_db = both[:, : -self._rows], both[:, -self._rows :]
         self._contrast = np.concatenate([self._contrast, levels_db])
         for stream in self._recent:
             stream.push(distances, levels_db)

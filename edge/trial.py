@@ -4,7 +4,7 @@
     on trial  installed; the node counts its starts with it, and tests it in its first minutes
     passed    golden windows agreed, and a synthetic fault in live sound was found
     failed    could not be opened, missed its test three times, or was started five times in one
-              boot of the computer (or in fifty boots) without
+              boot of the computer, or in fifty boots, without passing it
 
 A version that fails is left at once for the one before it. Each step is on disk before it counts:
 after a power cut the next start goes on where the last one was.
