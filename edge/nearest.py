@@ -92,7 +92,7 @@ class Bank:
         augmented = self._queries[:count]
         features = augmented[:, :-1]
         features[:] = queries
-        if at_once * width == count * self.size:  # one product: what a small bank takes
+        if (at_once, width) == (count, self.size):  # one product: what a small bank takes
             best, rows[:] = self._nearest_in(augmented, self._folded)
         else:
             best = self._nearest_of_tiles(augmented, at_once, width, rows)

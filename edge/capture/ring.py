@@ -71,7 +71,7 @@ class SoundRing:
     def wait_for_room(self, *, timeout_s: float) -> int:
         """How many samples fit, waiting at most `timeout_s` until that is a good part of the ring.
 
-        A writer that is woken for each block would cost both threads more than the block does.
+        A writer that is woken for each block would make the threads take turns at every one.
         """
         enough = max(1, len(self._buffer) // 4)
         with self._changed:
