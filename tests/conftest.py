@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -145,6 +146,12 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no real recordings in {SHARED}")
     return SHARED
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a background job of a shell ignores it, and so would what a test starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

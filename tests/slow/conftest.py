@@ -12,7 +12,7 @@ import pytest
 from tests.slow.disk import Disk
 from tests.slow.emulator import Emulator, add_agent, base, make_disk
 from tests.slow.machine import Machine
-from tests.slow.plant import Plant, put_bundles
+from tests.slow.plant import Plant, keep_events, put_bundles
 from tests.slow.site import RECORDING, configure, put_state
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Plan
     assert done.returncode == 0, done.stderr
     put_state(machine, site)
     ids = put_bundles(machine, site, folder)
+    keep_events(machine)
     configure(machine, RECORDING)
     add_agent(machine)
     disk = Disk(make_disk(machine, folder), folder / "disk.sock")

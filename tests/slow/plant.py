@@ -19,7 +19,7 @@ from calibration.survey import survey
 from edge.install import pack_bundle
 from edge.signing import make_keys
 from tests.conftest import MACHINE
-from tests.slow.site import STATE
+from tests.slow.site import RECORDING, STATE, configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +111,13 @@ def put_bundles(machine: Machine, site: Site, folder: Path) -> dict[str, str]:
     soundfile.write(state / "day.wav", np.tile(site.sound, DAYS), RATE_HZ)
     machine.chroot("chown", "-R", "earpatch:", f"/{STATE}")
     return ids
+
+
+def keep_events(machine: Machine) -> None:
+    """Let the node hear that day before the first cut: emulated it is too slow to hear a fault."""
+    configure(machine, RECORDING.replace("true", "false"))
+    done = machine.chroot(*AS_NODE, "run", "--config", CONFIG)
+    assert "events kept in" in done.stderr, done.stderr
 
 
 class Plant:

@@ -40,7 +40,10 @@ def test_whatever_is_being_done_a_power_cut_leaves_the_old_version_or_the_new_on
     """
     dice = random.Random(SEED)
     found, ready_s = plant.come_up()
-    print(f"\nseed {SEED}, {plant.computer.accelerator}; ready {ready_s:.0f} s after switching on")
+    kept, _ = found["events"]
+    print(f"\nseed {SEED}, {plant.computer.accelerator}; {kept} events kept before; "
+          f"ready {ready_s:.0f} s after switching on")  # fmt: skip
+    assert kept > 0
     usual = {}
     for kind in KINDS:
         usual[kind] = plant.rehearse(kind, found["current"])
