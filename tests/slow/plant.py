@@ -16,6 +16,7 @@ from calibration.backbones import builtin_backbone
 from calibration.learn import learn
 from calibration.simulator import RATE_HZ
 from calibration.survey import survey
+from edge.durable import LEFTOVER
 from edge.install import pack_bundle
 from edge.signing import make_keys
 from tests.conftest import MACHINE
@@ -38,6 +39,7 @@ CALIBRATE = ("calibrate", BUNDLE, "--normal", f"/{STATE}/normal", "--no-report")
 ARCHIVES = {f"/{STATE}/a.earpatch": (0, 1, 2), f"/{STATE}/b.earpatch": (3, 4, 5)}
 AS_NODE = ("runuser", "-u", "earpatch", "--", "earpatch")
 COMMAND_S, STEP_S = 900.0, 0.005
+SWITCH = "rename current"
 CHECKED = ("bundle", "golden windows", "outbox")  # lines of `earpatch doctor`
 
 
@@ -63,13 +65,14 @@ class Course:
         """What was being done when the power went."""
         if self.ended:
             return "6 told that it is done"
+        if SWITCH in self.steps[:-1]:
+            return "5 links, removal of old versions"
         step = self.steps[-1] if self.steps else ""
         phases = {
             "history.json": "3 history",
             "rename versions/": "2 version put in its place",
             "versions/": "1 files of the version",
             "current": "4 switch",
-            " ": "5 links, tidying up",
         }
         found = (phase for part, phase in phases.items() if part in step)
         return next(found, "0 before anything is written")
@@ -82,8 +85,9 @@ class Course:
             return
         self.steps.append(said["step"])
         verb, _, path = said["step"].partition(" ")
-        if verb == "rename" and path.startswith("versions/"):
-            self.name = path.removeprefix("versions/")
+        name = path.removeprefix("versions/")
+        if verb == "rename" and name != path and not name.startswith(LEFTOVER):
+            self.name = name  # others are renamed to be removed
 
 
 def put_bundles(machine: Machine, site: Site, folder: Path) -> dict[str, str]:
