@@ -79,12 +79,11 @@ def evidence_by_scale(
     for scale in thresholds.scales:
         margin = 2 * scale.columns + RECENT_COLUMNS + CALM_COLUMNS
         start, end = max(0, first - margin), min(len(scored.evidence), last + margin)
-        weighing = Evidence(thresholds, [scale], rows)
-        parts = [
-            weighing.push(scored.distances[start:end], scored.levels_db[start:end]).evidence,
-            weighing.finish().evidence,
-        ]
-        out.append(np.concatenate(parts)[first - start : last - start])
+        weighing = Evidence(thresholds, [[scale]], rows)
+        (found,) = weighing.push(scored.distances[start:end], scored.levels_db[start:end])
+        (rest,) = weighing.finish()
+        both = np.concatenate([found.evidence, rest.evidence])
+        out.append(both[first - start : last - start])
     return np.stack(out)
 
 

@@ -55,6 +55,10 @@ class Segment:
         """Only some rows, without a copy."""
         return Segment(self.distances[:, rows], self.levels_db[:, rows])
 
+    def side_by_side(self) -> FloatArray:
+        """[columns, 2 rows]."""
+        return side_by_side(self.distances, self.levels_db)
+
 
 class HeldOut:
     """Held-out stretches, some rows at a time, as the scales beside the local one hear them.
@@ -74,26 +78,21 @@ class HeldOut:
         segments = some_rows(self._segments, rows)
         for disturbed, segment in zip(self._disturbed, segments, strict=True):
             calm = Calm(local, len(local.level.centre))
-            found.append(Segment(*calm.calmed(disturbed, segment.distances, segment.levels_db)))
+            found.append(_apart(calm.calmed(disturbed, segment.side_by_side())))
         return found
 
     def limited(self, rows: slice) -> list[Segment]:
         """As longer scales hear it: what is too far out in a cell is cut off as well."""
         local = self._local_of(rows)
         stream = ScaleStream(local, len(local.level.centre))
-        return [
-            Segment(*stream.limited(segment.distances, segment.levels_db))
-            for segment in self.calmed(rows)
-        ]
+        return [_apart(stream.limited(segment.side_by_side())) for segment in self.calmed(rows)]
 
     def departed(self, rows: slice) -> list[Segment]:
         """As it departs from the seconds around."""
         local, found = self._local_of(rows), []
         for segment in some_rows(self._segments, rows):
-            width = segment.distances.shape[1]
-            both = side_by_side(segment.distances, segment.levels_db)
-            both = _streamed(departure(local, width), both)
-            found.append(Segment(both[:, :width], both[:, width:]))
+            stream = departure(local, segment.distances.shape[1])
+            found.append(_apart(_streamed(stream, segment.side_by_side())))
         return found
 
     def _find_disturbed(self, segment: Segment) -> NDArray[np.bool_]:
@@ -183,14 +182,25 @@ def _learn_rows(
     level = _level_statistics(levels_db)
     for far, loud in zip(raw, levels_db, strict=True):
         for part in _parts(far):
-            far[part] = added(far[part], loud[part], distance, level, against)
+            louder = _in_spreads(loud[part], level)
+            far[part] = added(_in_spreads(far[part], distance), louder, against)
     joint = upper_statistics(raw, 0.0, SMALLEST_JOINT_SPREAD)
     return (distance, level, joint), [_largest(part, joint, columns) for part in raw]
 
 
 def _largest(raw: FloatArray, joint: Statistics, columns: int) -> FloatArray:
-    deviations = (raw - joint[0]) / joint[1]
+    deviations = _in_spreads(raw, joint)
     return np.asarray((deviations * fullness(np.arange(len(raw)), columns, len(raw))).max(axis=1))
+
+
+def _in_spreads(columns: FloatArray, statistics: Statistics) -> FloatArray:
+    return (columns - statistics[0]) / statistics[1]
+
+
+def _apart(both: FloatArray) -> Segment:
+    """What stood side by side."""
+    distances, levels_db = np.split(both, 2, axis=1)
+    return Segment(distances, levels_db)
 
 
 def _parts(columns: FloatArray) -> list[slice]:

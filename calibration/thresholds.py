@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from calibration.scale_fit import Segment
+    from edge.evidence import Weighed
 
     FloatArray = NDArray[np.float32]
 
@@ -78,17 +79,19 @@ def learn_thresholds(
 
 def decision_statistic(thresholds: Thresholds, segment: Segment) -> FloatArray:
     """The largest evidence of each column, over all rows and scales."""
-    curves, count = [], len(segment.distances)
-    parts = [slice(at, at + COLUMNS_AT_ONCE) for at in range(0, count, COLUMNS_AT_ONCE)]
-    for scales in (thresholds.fast(), thresholds.slow()):
-        if scales:
-            evidence = Evidence(thresholds, scales, segment.distances.shape[1])
-            found = [
-                evidence.push(segment.distances[part], segment.levels_db[part]).evidence.max(axis=1)
-                for part in parts
-            ]
-            curves.append(np.concatenate([*found, evidence.finish().evidence.max(axis=1)]))
-    return np.asarray(np.max(curves, axis=0))
+    groups, count = thresholds.groups(), len(segment.distances)
+    evidence = Evidence(thresholds, groups, segment.distances.shape[1])
+    curves: list[list[FloatArray]] = [[] for _ in groups]
+    for at in range(0, count, COLUMNS_AT_ONCE):
+        part = slice(at, at + COLUMNS_AT_ONCE)
+        _append_largest(curves, evidence.push(segment.distances[part], segment.levels_db[part]))
+    _append_largest(curves, evidence.finish())
+    return np.asarray(np.max([np.concatenate(curve) for curve in curves], axis=0))
+
+
+def _append_largest(curves: list[list[FloatArray]], found: list[Weighed]) -> None:
+    for curve, weighed in zip(curves, found, strict=True):
+        curve.append(weighed.evidence.max(axis=1))
 
 
 def alarms_in(thresholds: Thresholds, segment: Segment) -> int:

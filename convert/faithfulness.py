@@ -145,13 +145,9 @@ def _score(bundle: Bundle, frames: FloatArray, scored: Scored) -> float:
     shape = (columns, info.frames_per_column, info.grid_rows, info.bands_per_row)
     to_db = manifest.front_end.log_scale * DB_A_NEPER
     levels_db = (body.reshape(shape).mean(axis=(1, 3)) * to_db)[:, :rows].astype(np.float32)
-    scores = []
-    for scales in (manifest.thresholds.fast(), manifest.thresholds.slow()):
-        if scales:
-            evidence = Evidence(manifest.thresholds, scales, rows)
-            parts = [evidence.push(distances, levels_db), evidence.finish()]
-            scores.append(max(float(p.evidence.max()) for p in parts if p.evidence.size))
-    return max(scores)
+    evidence = Evidence(manifest.thresholds, manifest.thresholds.groups(), rows)
+    parts = [*evidence.push(distances, levels_db), *evidence.finish()]
+    return max(float(part.evidence.max()) for part in parts if part.evidence.size)
 
 
 def _random_mask(shape: tuple[int, ...], count: int, random: np.random.Generator) -> Mask:

@@ -56,11 +56,8 @@ class CommandQueue:
 
     def take(self) -> tuple[str, bytes] | None:
         """Name and payload of the next one, if it may be done now."""
-        if not self._allowance.available():
+        if self._waiting.empty() or not self._allowance.available():
             return None
-        try:
-            taken = self._waiting.get_nowait()
-        except queue.Empty:
-            return None
+        taken = self._waiting.get_nowait()  # nobody else takes any
         self._allowance.take()
         return taken

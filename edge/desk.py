@@ -71,7 +71,7 @@ class AlarmDesk:
     def tick(self) -> None:
         """Time passes, and inputs come and go."""
         for name, alarm in self._alarms.items():
-            now_s, state = self._clock.monotonic_s(), self._inputs[name].status.state
+            now_s, state = self._clock.monotonic_s(), self._inputs[name].state
             heard = self._heard[name] if state in NOT_TOLD else state in HEARD
             notices = []
             if heard is not None and heard != self._heard[name]:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from edge.embedding import Columns
     from edge.evidence import Thresholds
     from edge.nearest import Bank
-    from edge.scales import Scale
 
     FloatArray = NDArray[np.float32]
     Int8Array = NDArray[np.int8]
@@ -86,8 +85,9 @@ class Detector:
         self._embedder = Embedder(
             front_end, bundle.backbone, rate_hz=rate_hz, limit_hz=self.limit_hz
         )
-        self._fast = self._stage(limits, limits.fast(), rules)
-        self._slow = self._stage(limits, limits.slow(), SLOW_RULES) if limits.slow() else None
+        self._evidence = Evidence(limits, limits.groups(), self.rows)
+        self._finder = self._finder_of(limits, rules)
+        self._slow_finder = self._finder_of(limits, SLOW_RULES) if limits.slow() else None
         self._told: list[Event] = []
         self._drift = drift or Drift(limits.tail, self.column_s)
         self._lasting_told_s = -np.inf  # while ageing: end of the last lasting event that was told
@@ -112,7 +112,7 @@ class Detector:
             np.empty((0, self._bands), np.float32),
         )
         weighed = Weighed(cells, cells.astype(np.int16), cells, cells, nearest, bands_db)
-        slow = None if self._slow is None else weighed
+        slow = None if self._slow_finder is None else weighed
         return Findings(cells, cells, weighed, slow, [], ageing=False)
 
     def _origin(self, bank_row: int) -> tuple[str, float]:
@@ -120,8 +120,8 @@ class Detector:
         recording = self._manifest.recordings[bank.origin_recording[bank_row]]
         return Path(recording.path).name, bank.origin_s[bank_row]
 
-    def _stage(self, limits: Thresholds, scales: list[Scale], rules: EventRules | None) -> _Stage:
-        finder = EventFinder(
+    def _finder_of(self, limits: Thresholds, rules: EventRules | None) -> EventFinder:
+        return EventFinder(
             alarm=ALARM,
             tail=limits.tail,
             release=limits.release,
@@ -129,18 +129,21 @@ class Detector:
             rules=rules,
             origin=self._origin,
         )
-        return _Stage(Evidence(limits, scales, self.rows), finder)
 
     def _find(self, columns: Columns, *, last: bool) -> Findings:
         columns = columns.rows(self.rows)
         distances, nearest = grid_nearest(self._bank, columns.embeddings, self._scale)
         levels_db = columns.levels_db
-        heard = (distances, levels_db, nearest, columns.bands_db - self._normal_bands_db)
-        fast, events = self._fast.push(*heard, last=last)
-        slow = None
-        if self._slow is not None:
+        bands_db = columns.bands_db - self._normal_bands_db
+        found = self._evidence.push(distances, levels_db, nearest, bands_db)
+        if last:
+            rest = self._evidence.finish()
+            found = [Weighed.join(parts) for parts in zip(found, rest, strict=True)]
+        fast, slow = found[0], found[1] if self._slow_finder else None
+        events = self._finder.push(fast, last=last)
+        if self._slow_finder is not None and slow is not None:
             self._told += events
-            slow, late = self._slow.push(*heard, last=last)
+            late = self._slow_finder.push(slow, last=last)
             events = events + [event for event in late if not self._was_told(event)]
         self._drift.push(fast.evidence.max(axis=1))
         if self._drift.ageing:
@@ -167,29 +170,6 @@ class Detector:
             and late.low_hz < e.high_hz
             for e in self._told
         )
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """Some scales and the events that they find."""
-
-    evidence: Evidence
-    finder: EventFinder
-
-    def push(
-        self,
-        distances: FloatArray,
-        levels_db: FloatArray,
-        nearest: NDArray[np.int32],
-        bands_db: FloatArray,
-        *,
-        last: bool,
-    ) -> tuple[Weighed, list[Event]]:
-        weighed = self.evidence.push(distances, levels_db, nearest, bands_db)
-        if last:
-            weighed = Weighed.join([weighed, self.evidence.finish()])
-        events = self.finder.push(weighed)
-        return weighed, events + (self.finder.finish() if last else [])
 
 
 def rules_for(on_delay_s: float, off_delay_s: float, column_s: float) -> EventRules:

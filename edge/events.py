@@ -160,10 +160,16 @@ class EventFinder:
         self._open: list[_Region] = []
         self._column = 0
 
-    def push(self, weighed: Weighed) -> list[Event]:
-        """Columns in; the events that closed, oldest first."""
-        count = range(len(weighed.evidence))
-        return [event for index in count for event in self._step(weighed, index)]
+    def push(self, weighed: Weighed, *, last: bool = False) -> list[Event]:
+        """Columns in; the events that closed, oldest first: all where the sound ends with them."""
+        found = []
+        active = (weighed.evidence >= self._release).any(axis=1)
+        for index, is_active in enumerate(active.tolist()):
+            if is_active or self._open:
+                found += self._step(weighed, index)
+            else:
+                self._column += 1
+        return found + (self.finish() if last else [])
 
     def finish(self) -> list[Event]:
         """The sound ends, and so does every open event."""

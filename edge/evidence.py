@@ -51,6 +51,10 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         """The scales of ten seconds and more."""
         return [scale for scale in self.scales if scale.columns > SLOW_COLUMNS]
 
+    def groups(self) -> list[list[Scale]]:
+        """The fast scales, and the slow ones where there are any."""
+        return [self.fast(), *([self.slow()] if self.slow() else [])]
+
 
 class Weighed(NamedTuple):
     """Columns of evidence with what stands behind them; [n, rows] each."""
@@ -76,29 +80,25 @@ def departure(local: Scale, rows: int) -> Departure:
 
 
 class Evidence:
-    """A stream of distances and levels becomes a stream of evidence: 1 is the alarm level.
+    """A stream of distances and levels becomes streams of evidence: 1 is the alarm level.
 
     Args:
         thresholds: what is normal.
-        scales: those of them that count here.
+        groups: scales that count together; each group becomes a stream of its own.
         rows: how many rows, from the lowest, the sound has.
     """
 
-    def __init__(self, thresholds: Thresholds, scales: Sequence[Scale], rows: int) -> None:
-        self._alarm = np.float32(thresholds.alarm)
+    def __init__(
+        self, thresholds: Thresholds, groups: Sequence[Sequence[Scale]], rows: int
+    ) -> None:
         self._local = ScaleStream(thresholds.local, rows, keeps_excess=True)
         self._calm = Calm(thresholds.local, rows)
-        self._own = np.empty((0, rows), np.float32)  # local deviations that wait
-        self._normal = [ScaleStream(s, rows) for s in scales if s.against == "normal"]
-        self._recent = [ScaleStream(s, rows) for s in scales if s.against == "recent"]
-        self._rows = rows
         # Without a scale that needs them, distances are left out: only the contrast is wanted.
+        self._by_both = any(scale.against == "recent" for group in groups for scale in group)
         self._departure = (
-            departure(thresholds.local, rows) if self._recent else Departure(RECENT_COLUMNS, rows)
+            departure(thresholds.local, rows) if self._by_both else Departure(RECENT_COLUMNS, rows)
         )
-        self._contrast = np.empty((0, rows), np.float32)
-        self._nearest = np.empty((0, rows), np.int32)
-        self._bands = np.empty((0, rows), np.float32)
+        self._groups = [_Group(thresholds, scales, rows) for scales in groups]
 
     def push(
         self,
@@ -106,65 +106,110 @@ class Evidence:
         levels_db: FloatArray,
         nearest: NDArray[np.int32] | None = None,
         bands_db: FloatArray | None = None,
-    ) -> Weighed:
-        """[n, rows] distances and levels in, evidence out: half the longest window later.
+    ) -> list[Weighed]:
+        """[n, rows] distances and levels in; of each group evidence out.
 
-        `nearest` and `bands_db` only travel along.
+        It comes half the group's longest window later. `nearest` and `bands_db` only travel along.
         """
         if nearest is None:
             nearest = np.zeros(distances.shape, np.int32)
         if bands_db is None:
             bands_db = levels_db
+        both = side_by_side(distances, levels_db)
+        calmed = self._calm.push(both)
+        limited = self._local.limited(calmed)
+        self._local.push(both)
+        departed = self._departure.push(both if self._by_both else levels_db)
+        for group in self._groups:
+            group.travel(nearest, bands_db)
+            group.average(both, calmed, limited)
+        return self._weighed(departed, last=False)
+
+    def finish(self) -> list[Weighed]:
+        """The evidence of the last columns, of each group."""
+        self._local.finish()
+        for group in self._groups:
+            group.finish_averages()
+        return self._weighed(self._departure.finish(), last=True)
+
+    def _weighed(self, departed: FloatArray, *, last: bool) -> list[Weighed]:
+        count = self._local.ready
+        own, excess_db = self._local.take(count), self._local.take_excess(count)
+        for group in self._groups:
+            group.share_out(own, excess_db, last=last)
+            group.depart(departed, last=last)
+        return [group.take() for group in self._groups]
+
+
+class _Group:
+    """Scales that count together: the largest of them is the evidence."""
+
+    def __init__(self, thresholds: Thresholds, scales: Sequence[Scale], rows: int) -> None:
+        self._alarm, self._rows = np.float32(thresholds.alarm), rows
+        self._alike = [s for s in scales if is_alike(s, thresholds.local)]  # need no stream
+        others = [scale for scale in scales if scale not in self._alike]
+        self._normal = [ScaleStream(s, rows) for s in others if s.against == "normal"]
+        self._recent = [ScaleStream(s, rows) for s in others if s.against == "recent"]
+        empty = np.empty((0, rows), np.float32)
+        self._own = self._excess_db = self._contrast_db = self._bands_db = empty  # that wait
+        self._nearest = np.empty((0, rows), np.int32)
+
+    def travel(self, nearest: NDArray[np.int32], bands_db: FloatArray) -> None:
+        """What goes along with the next columns."""
         self._nearest = np.concatenate([self._nearest, nearest])
-        self._bands = np.concatenate([self._bands.reshape(-1, bands_db.shape[1]), bands_db])
-        self._local.push(distances, levels_db)
-        calmed = self._calm.push(distances, levels_db)
-        limited = self._local.limited(*calmed)
+        waiting = self._bands_db.reshape(-1, bands_db.shape[1])
+        self._bands_db = np.concatenate([waiting, bands_db])
+
+    def average(self, both: FloatArray, calmed: FloatArray, limited: FloatArray) -> None:
+        """The next columns: as they are, as slow scales hear them, as other long ones do."""
         for stream in self._normal:
             if stream.scale.columns <= LOCAL_COLUMNS:
-                stream.push(distances, levels_db)
+                stream.push(both)
             else:
-                stream.push(*(calmed if stream.is_slow else limited))
-        self._share_out(last=False)
-        both = side_by_side(distances, levels_db) if self._recent else levels_db
-        self._depart(self._departure.push(both))
-        return self._take()
+                stream.push(calmed if stream.is_slow else limited)
 
-    def finish(self) -> Weighed:
-        """The evidence of the last columns."""
-        for stream in (self._local, *self._normal):
-            stream.finish()
-        self._share_out(last=True)
-        self._depart(self._departure.finish())
-        for stream in self._recent:
-            stream.finish()
-        return self._take()
-
-    def _depart(self, both: FloatArray) -> None:
-        distances, levels_db = both[:, : -self._rows], both[:, -self._rows :]
-        self._contrast = np.concatenate([self._contrast, levels_db])
-        for stream in self._recent:
-            stream.push(distances, levels_db)
-
-    def _share_out(self, *, last: bool) -> None:
-        fresh = self._local.take(self._local.ready)
-        self._own = np.concatenate([self._own, fresh])
+    def finish_averages(self) -> None:
+        """The sound has ended."""
         for stream in self._normal:
-            stream.push_own(fresh, last=last)
+            stream.finish()
 
-    def _take(self) -> Weighed:
+    def share_out(self, own: FloatArray, excess_db: FloatArray, *, last: bool) -> None:
+        """The next deviations of the local scale."""
+        self._own = np.concatenate([self._own, own])
+        self._excess_db = np.concatenate([self._excess_db, excess_db])
+        for stream in self._normal:
+            stream.push_own(own, last=last)
+
+    def depart(self, departed: FloatArray, *, last: bool) -> None:
+        """How the next columns depart from the seconds around."""
+        self._contrast_db = np.concatenate([self._contrast_db, departed[:, -self._rows :]])
+        for stream in self._recent:
+            stream.push(departed)
+            if last:
+                stream.finish()
+
+    def take(self) -> Weighed:
+        """The columns that all of it is known of."""
         streams = (*self._normal, *self._recent)
         ready = (stream.ready for stream in streams)
-        count = min(len(self._own), len(self._contrast), *ready)
+        count = min(len(self._own), len(self._contrast_db), *ready)
         own, self._own = self._own[:count], self._own[count:]
-        contrast, self._contrast = self._contrast[:count], self._contrast[count:]
-        nearest, self._nearest = self._nearest[:count], self._nearest[count:]
-        bands, self._bands = self._bands[:count], self._bands[count:]
         evidence = np.full(own.shape, -np.inf, np.float32)
         winner = np.zeros(own.shape, np.int16)
-        for stream in streams:
-            found = stream.take(count, own) / np.float32(stream.scale.unit)
-            winner[found > evidence] = stream.scale.columns
-            np.maximum(evidence, found, out=evidence)
-        excess = self._local.take_excess(count)
-        return Weighed(evidence / self._alarm, winner, excess, contrast, nearest, bands)
+        found = [(scale, own) for scale in self._alike]
+        found += [(stream.scale, stream.take(count, own)) for stream in streams]
+        for scale, deviations in found:
+            units = deviations / np.float32(scale.unit)
+            winner[units > evidence] = scale.columns
+            np.maximum(evidence, units, out=evidence)
+        evidence /= self._alarm
+        excess_db, self._excess_db = self._excess_db[:count], self._excess_db[count:]
+        contrast_db, self._contrast_db = self._contrast_db[:count], self._contrast_db[count:]
+        nearest, self._nearest = self._nearest[:count], self._nearest[count:]
+        bands_db, self._bands_db = self._bands_db[:count], self._bands_db[count:]
+        return Weighed(evidence, winner, excess_db, contrast_db, nearest, bands_db)
+
+
+def is_alike(scale: Scale, other: Scale) -> bool:
+    """Whether two scales make the same deviations."""
+    return msgspec.structs.replace(scale, unit=other.unit) == other

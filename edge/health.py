@@ -84,7 +84,7 @@ class SelfReport:
 
     def accounted_for(self) -> bool:
         """Whether each input was scored of late, or is known and told not to be heard."""
-        states = {each.name: each.status.state for each in self._inputs}
+        states = {each.name: each.state for each in self._inputs}
         if self._states != states:  # something has changed that is not told yet
             return False
         if not all(_accounted_for(each, states[each.name]) for each in self._inputs):
@@ -128,7 +128,7 @@ class SelfReport:
         manifest, calibration = each.bundle.manifest, each.calibration
         return InputState(
             name=each.name,
-            input_state=each.status.state,
+            input_state=each.state,
             alarm=self._desk.status(each.name),
             bundle=manifest.bundle_id,
             calibration=manifest.calibration_id,
@@ -140,9 +140,9 @@ class SelfReport:
 
     def _note(self, each: Input) -> None:
         """Log a change of state."""
-        status = each.status
-        if self._states.get(each.name) == status.state:
+        if self._states.get(each.name) == each.state:
             return
+        status = each.status
         self._states[each.name] = status.state
         text = f": {status.reason}" if status.reason else ""
         level = logging.INFO if status.state in _EXPECTED else logging.WARNING

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
     from edge.capture.level import Loud
     from edge.capture.settings import LivenessSettings
-    from edge.capture.sound import Block, Source
+    from edge.capture.sound import Block, Source, State
     from edge.settings import EventSettings, InputSettings
     from edge.trial import Started
 
@@ -107,6 +107,11 @@ class Input:
             f"listens to {self.source.name}; bundle {manifest.bundle_id}, {runtime.name} "
             f"{runtime.version}, up to {manifest.limit_hz:.0f} Hz"
         )
+
+    @property
+    def state(self) -> State:
+        """The state alone, for a loop that asks again and again."""
+        return self.capture.state
 
     @property
     def status(self) -> InputStatus:
@@ -232,8 +237,8 @@ class Input:
 
     def _close_if_lost(self) -> list[Found] | None:
         """An input that is no longer heard leaves no event open."""
-        if self._stretch is None or self.status.state in {"hearing", "starting"}:
+        if self._stretch is None or self.state in {"hearing", "starting"}:
             return None
         if self.capture.ring.waiting:
             return None
-        return self._end_stretch(by_gap=self.status.state != "ended")
+        return self._end_stretch(by_gap=self.state != "ended")

@@ -42,6 +42,8 @@ class _Moving(ABC):
     def push(self, columns: FloatArray) -> FloatArray:
         """[n, rows] in, the columns that are complete by now out, in order."""
         self._kept = np.concatenate([self._kept, self._held(columns)])
+        if self._next == self._reach:  # no window is cut short
+            return self._advance(max(0, len(self._kept) - 2 * self._reach))
         return self._take(len(self._kept) - self._reach - self._next)
 
     def finish(self) -> FloatArray:
@@ -58,9 +60,19 @@ class _Moving(ABC):
         self._next += len(out) - drop
         return out
 
+    def _advance(self, count: int) -> FloatArray:
+        """The next windows, each whole."""
+        out = self._over_whole(self._kept, count)
+        self._kept = self._kept[count:]
+        return out
+
     def _held(self, columns: FloatArray) -> NDArray[Any]:
         """What is kept of columns."""
         return columns
+
+    @abstractmethod
+    def _over_whole(self, kept: NDArray[Any], count: int) -> FloatArray:
+        """What `count` windows amount to, the first at the first column, [count, rows]."""
 
     @abstractmethod
     def _over(self, kept: NDArray[Any], first: IntArray, last: IntArray) -> FloatArray:
@@ -71,8 +83,15 @@ class MovingAverage(_Moving):
     """The mean of each window."""
 
     def _held(self, columns: FloatArray) -> IntArray:
-        steps = np.rint(columns.astype(np.float64) * STEPS_A_UNIT)
-        return np.asarray(steps, np.int64)
+        steps = columns.astype(np.float64)
+        steps *= STEPS_A_UNIT
+        return np.rint(steps, out=steps).astype(np.int64)
+
+    def _over_whole(self, kept: IntArray, count: int) -> FloatArray:
+        sums = np.add.accumulate(kept, axis=0)
+        out = sums[self.columns - 1 : self.columns - 1 + count].copy()
+        out[1:] -= sums[: max(0, count - 1)]
+        return (out / (self.columns * float(STEPS_A_UNIT))).astype(np.float32)
 
     def _over(self, kept: IntArray, first: IntArray, last: IntArray) -> FloatArray:
         sums = np.zeros((len(kept) + 1, kept.shape[1]), np.int64)
@@ -87,12 +106,21 @@ class MovingMedian(_Moving):
     def _over(self, kept: FloatArray, first: IntArray, last: IntArray) -> FloatArray:
         out = np.empty((len(first), kept.shape[1]), np.float32)
         whole = np.flatnonzero(last - first == self.columns)
-        at_once = min(WINDOWS_AT_ONCE, self._reach + 1)
-        for start in range(0, len(whole), at_once):
-            some = whole[start : start + at_once]
-            out[some] = self._whole(kept, int(first[some[0]]), len(some))
+        if len(whole):
+            begun = kept[int(first[whole[0]]) :]
+            out[whole] = self._over_whole(begun, len(whole))
         for i in np.flatnonzero(last - first != self.columns):
             out[i] = np.median(kept[first[i] : last[i]], axis=0)
+        return out
+
+    def _over_whole(self, kept: FloatArray, count: int) -> FloatArray:
+        at_once = min(WINDOWS_AT_ONCE, self._reach + 1)
+        if 0 < count <= at_once:
+            return self._whole(kept, 0, count)
+        out = np.empty((count, kept.shape[1]), np.float32)
+        for start in range(0, count, at_once):
+            some = min(at_once, count - start)
+            out[start : start + some] = self._whole(kept, start, some)
         return out
 
     def _whole(self, kept: FloatArray, first: int, count: int) -> FloatArray:

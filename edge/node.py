@@ -166,7 +166,7 @@ class Node:
             self._errands.hear(each, block)
             self._probation.hear(each, block)
             self._glance.hear(each)
-        elif each.status.state not in {"starting", "hearing"}:
+        elif each.state not in {"starting", "hearing"}:
             self._clips.lost(each.name)
         if (score := each.take_sounding()) is not None:
             self._desk.sounding(each.name, score)
@@ -187,7 +187,7 @@ class Node:
         if self._uncorrected and self._clock.synced:
             self._correct()
         self._publisher.pump()
-        if self._self.accounted_for():
+        if self._watchdog.due and self._self.accounted_for():
             self._watchdog.alive(self._self.line())
 
     def _tell_loss(self) -> None:

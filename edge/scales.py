@@ -1,4 +1,7 @@
-"""One scale of evidence: averages of distances and levels, and how far they stray from normal."""
+"""One scale of evidence: averages of distances and levels, and how far they stray from normal.
+
+Distances and levels stand side by side, [n, 2 rows]: what is done to both is done at once.
+"""
 
 from __future__ import annotations
 
@@ -49,35 +52,28 @@ class Calm:
     """
 
     def __init__(self, local: Scale, rows: int) -> None:
-        self._distance, self._spread, self._level = (
-            np.asarray(x[:rows], np.float32)
-            for x in (local.distance.centre, local.distance.spread, local.level.centre)
-        )
+        self._rows = rows
+        self._normal = _of_rows(rows, local.distance.centre, local.level.centre)
+        self._distance, self._spread = _pair(local.distance, rows)
         self._limit = np.float32(DISTURBED_UNITS * local.unit)
         self._since = DISTURBED_AFTER_COLUMNS  # columns since the last disturbed one
 
-    def push(self, distances: FloatArray, levels_db: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """[n, rows] of both in, [n, rows] of both out."""
-        return self.calmed(self.disturbed(distances), distances, levels_db)
+    def push(self, both: FloatArray) -> FloatArray:
+        """[n, 2 rows] in, [n, 2 rows] out."""
+        return self.calmed(self.disturbed(both[:, : self._rows]), both)
 
     def disturbed(self, distances: FloatArray) -> NDArray[np.bool_]:
         """Which of the next columns, [n, rows], are not heard as they are; [n]."""
         loud = ((distances - self._distance) / self._spread).max(axis=1) > self._limit
         disturbed = np.empty(len(loud), np.bool_)
-        for i, is_loud in enumerate(loud):
+        for i, is_loud in enumerate(loud.tolist()):
             self._since = 0 if is_loud else self._since + 1
             disturbed[i] = self._since < DISTURBED_AFTER_COLUMNS
         return disturbed
 
-    def calmed(
-        self, disturbed: NDArray[np.bool_], distances: FloatArray, levels_db: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
+    def calmed(self, disturbed: NDArray[np.bool_], both: FloatArray) -> FloatArray:
         """Both, with what is normal in the place of disturbed columns."""
-        taken = disturbed[:, None]
-        return (
-            np.where(taken, self._distance, distances),
-            np.where(taken, self._level, levels_db),
-        )
+        return np.where(disturbed[:, None], self._normal, both) if disturbed.any() else both
 
 
 class ScaleStream:
@@ -94,10 +90,12 @@ class ScaleStream:
         self._keeps_excess = keeps_excess
         self.is_slow = scale.columns > SLOW_COLUMNS
         self._shared = scale.against == "normal" and scale.columns > LOCAL_COLUMNS
-        self._distance, self._level, self._joint = (
-            (np.asarray(s.centre[:rows], np.float32), np.asarray(s.spread[:rows], np.float32))
-            for s in (scale.distance, scale.level, scale.joint)
-        )
+        self._centre = _of_rows(rows, scale.distance.centre, scale.level.centre)
+        self._spread = _of_rows(rows, scale.distance.spread, scale.level.spread)
+        self._joint = _pair(scale.joint, rows)
+        reach = np.float32(MOST_SPREADS) * self._spread
+        self._least, self._most = self._centre - reach, self._centre + reach
+        self._least[:rows] = -np.inf  # near is near
         self._rows = rows
         self._average = moving(scale.columns, 2 * rows)  # of both streams, side by side
         self._own_average = MovingAverage(scale.columns, rows)
@@ -110,17 +108,14 @@ class ScaleStream:
         """Columns that can be taken."""
         return min(len(self._deviations), len(self._own_means) if self._shared else 2**31)
 
-    def limited(self, distances: FloatArray, levels_db: FloatArray) -> tuple[FloatArray, ...]:
+    def limited(self, both: FloatArray) -> FloatArray:
         """Both streams without what is too far out for a longer average."""
-        (centre, spread), (middle, width) = self._distance, self._level
-        most = np.float32(MOST_SPREADS)
-        level = np.clip(levels_db, middle - most * width, middle + most * width)
-        return np.minimum(distances, centre + most * spread), level
+        return np.minimum(np.maximum(both, self._least), self._most)
 
-    def push(self, distances: FloatArray, levels_db: FloatArray) -> None:
-        """Take in columns, [n, rows]."""
-        self._seen += len(distances)
-        self._add(self._average.push(side_by_side(distances, levels_db)), None)
+    def push(self, both: FloatArray) -> None:
+        """Take in columns, [n, 2 rows]."""
+        self._seen += len(both)
+        self._add(self._average.push(both), None)
 
     def finish(self) -> None:
         """The stream has ended."""
@@ -130,7 +125,8 @@ class ScaleStream:
         """Take in local deviations, of which each cell will get its share."""
         if not self._shared:
             return
-        parts = [self._own_means, self._own_average.push(np.clip(own, 0, MOST_SPREADS))]
+        bounded = np.minimum(np.maximum(own, 0), np.float32(MOST_SPREADS))
+        parts = [self._own_means, self._own_average.push(bounded)]
         self._own_means = np.concatenate([*parts, *([self._own_average.finish()] if last else [])])
 
     def take(self, count: int, own: FloatArray | None = None) -> FloatArray:
@@ -139,7 +135,7 @@ class ScaleStream:
         if own is None or not self._shared:
             return found
         means, self._own_means = self._own_means[:count], self._own_means[count:]
-        share = np.clip(own / np.maximum(means, np.float32(1e-6)), 0, 1)
+        share = np.minimum(np.maximum(own / np.maximum(means, np.float32(1e-6)), 0), 1)
         return np.where(found > 0, found * share, found)
 
     def take_excess(self, count: int) -> FloatArray:
@@ -148,19 +144,21 @@ class ScaleStream:
         return taken
 
     def _add(self, both: FloatArray, end: int | None) -> None:
-        distance, level = both[:, : self._rows], both[:, self._rows :]
-        raw = added(distance, level, self._distance, self._level, self.scale.against)
-        joint = (raw - self._joint[0]) / self._joint[1]
-        if end is not None or self._done < self.scale.columns:
-            joint *= fullness(self._done + np.arange(len(raw)), self.scale.columns, end)
-        self._done += len(raw)
-        self._deviations = np.concatenate([self._deviations, joint])
+        stray = both - self._centre
         if self._keeps_excess:
-            self._excess = np.concatenate([self._excess, level - self._level[0]])
+            self._excess = np.concatenate([self._excess, stray[:, self._rows :]])
+        stray /= self._spread
+        joint = added(stray[:, : self._rows], stray[:, self._rows :], self.scale.against)
+        joint -= self._joint[0]
+        joint /= self._joint[1]
+        if end is not None or self._done < self.scale.columns:
+            joint *= fullness(self._done + np.arange(len(joint)), self.scale.columns, end)
+        self._done += len(joint)
+        self._deviations = np.concatenate([self._deviations, joint])
 
 
 def side_by_side(distances: FloatArray, levels_db: FloatArray) -> FloatArray:
-    """[n, rows] each to [n, 2 rows]: what is done to both is done at once."""
+    """[n, rows] each to [n, 2 rows]."""
     return np.concatenate([distances, levels_db], axis=1)
 
 
@@ -177,14 +175,19 @@ def fullness(centres: NDArray[np.int64], columns: int, end: int | None) -> Float
     return np.asarray(np.sqrt((before + after + 1) / columns), np.float32)[:, None]
 
 
-def added(
-    distance: FloatArray,
-    level: FloatArray,
-    distance_statistics: tuple[FloatArray, FloatArray],
-    level_statistics: tuple[FloatArray, FloatArray],
-    against: str,
-) -> FloatArray:
-    """Both deviations of averaged columns: a quieter cell is no burst, but may be a shift."""
-    far = (distance - distance_statistics[0]) / distance_statistics[1]
-    loud = (level - level_statistics[0]) / level_statistics[1]
+def added(far: FloatArray, loud: FloatArray, against: str) -> FloatArray:
+    """Both deviations of averaged columns, each in its spreads.
+
+    A quieter cell is no burst, but may be a shift.
+    """
     return np.asarray(far + (np.maximum(loud, 0) if against == "recent" else np.abs(loud)))
+
+
+def _pair(statistics: RowStatistics, rows: int) -> tuple[FloatArray, FloatArray]:
+    """Centre and spread of the lowest rows."""
+    return _of_rows(rows, statistics.centre), _of_rows(rows, statistics.spread)
+
+
+def _of_rows(rows: int, *parts: list[float]) -> FloatArray:
+    """Of the lowest rows, one part beside the other."""
+    return np.concatenate([np.asarray(part[:rows], np.float32) for part in parts])

@@ -12,6 +12,7 @@ from edge.words import printable
 log = logging.getLogger(__name__)
 
 LONGEST_STATUS = 200
+EVERY_S = 1.0
 
 
 class Watchdog:
@@ -26,12 +27,16 @@ class Watchdog:
         self._ready = False
         self._told_at = 0.0
 
+    @property
+    def due(self) -> bool:
+        """Whether `alive` would tell anything now: once a second, and at once what is awaited."""
+        return not self._ready or time.monotonic() - self._told_at >= EVERY_S
+
     def alive(self, status: str) -> None:
         """A window was scored, or why none can be is known and told."""
-        now = time.monotonic()
-        if self._ready and now - self._told_at < 1.0:
+        if not self.due:
             return
-        self._told_at = now
+        self._told_at = time.monotonic()
         lines = [f"STATUS={_one_line(status)}", "WATCHDOG=1"]
         if not self._ready:
             lines.insert(0, "READY=1")

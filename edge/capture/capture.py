@@ -72,6 +72,11 @@ class Capture:
         self._thread.join(timeout=4 * WAIT_S)
 
     @property
+    def state(self) -> State:
+        """The state alone, for a loop that asks again and again."""
+        return self._liveness.state
+
+    @property
     def status(self) -> InputStatus:
         """As of now."""
         heard, last, now = self._liveness, self._last_frame, time.monotonic()

@@ -132,7 +132,7 @@ class Liveness:
 
     def _judge(self, block: Block, *, again: bool) -> tuple[State, str]:
         samples, settings = block.samples, self._settings
-        if samples.min() == samples.max():
+        if np.minimum.reduce(samples) == np.maximum.reduce(samples):
             value = float(samples[0])
             return "silent", f"every sample is {value:g}" if value else "digital silence"
         if self.level_dbfs < settings.silent_below_dbfs:
@@ -168,12 +168,13 @@ class _Echo:
         self._samples, self._end = fresh, kept
 
     def _is_in(self, samples: FloatArray, begin: int, end: int) -> bool:
-        """Whether they begin anywhere in that range of what was heard, and go on alike."""
-        heard = self._samples
-        first = heard[begin:end] == samples[0]
-        first &= heard[begin + 1 : end + 1] == samples[1]
-        starts = begin + np.flatnonzero(first)
-        for place in range(2, NEEDLE_SAMPLES):
+        """Whether they begin anywhere in that range of what was heard, and go on alike.
+
+        Their largest sample is looked for, which few others equal.
+        """
+        heard, top = self._samples, int(samples.argmax())
+        starts = begin + np.flatnonzero(heard[begin + top : end + top] == samples[top])
+        for place in range(NEEDLE_SAMPLES):
             if len(starts) <= FEW_MATCHES:
                 break
             starts = starts[heard[starts + place] == samples[place]]

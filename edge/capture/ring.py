@@ -44,6 +44,7 @@ class SoundRing:
         self._marks: deque[_Mark] = deque()
         self._closed = False
         self._skipping = False
+        self._enough = 0  # room that a writer waits for
         self.dropped_s = 0.0
 
     @property
@@ -73,9 +74,10 @@ class SoundRing:
 
         A writer that is woken for each block would make the threads take turns at every one.
         """
-        enough = max(1, len(self._buffer) // 4)
         with self._changed:
+            enough = self._enough = max(1, len(self._buffer) // 4)
             self._changed.wait_for(lambda: self._room >= enough or self._closed, timeout_s)
+            self._enough = 0
             return 0 if self._closed else self._room
 
     def read(self, *, at_most_s: float, timeout_s: float) -> Block | None:
@@ -89,7 +91,8 @@ class SoundRing:
             at_s = mark.at_s + (self._read - mark.frame) / mark.rate_hz
             samples = self._get(count)
             self._read += count
-            self._changed.notify_all()
+            if self._enough and self._room >= self._enough:
+                self._changed.notify_all()
             return Block(samples, mark.rate_hz, at_s, cut)
 
     @property

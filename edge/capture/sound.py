@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -68,6 +69,6 @@ def level_dbfs(samples: FloatArray) -> float:
     """Root mean square without its mean, full scale 1.0; -inf for digital silence."""
     if not len(samples):
         return float("-inf")
-    centred = samples - samples.mean(dtype=np.float32)
+    centred = samples - np.float32(np.add.reduce(samples) / len(samples))
     power = float(np.dot(centred, centred)) / len(samples)
-    return float(10.0 * np.log10(power)) if power > 0.0 else float("-inf")
+    return 10.0 * math.log10(power) if power > 0.0 else float("-inf")

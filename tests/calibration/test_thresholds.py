@@ -166,9 +166,9 @@ def test_rows_that_never_varied_have_a_unit_and_notice_a_change() -> None:
     assert largest(thresholds, [segment(steady)]) < ALARM
     changed = steady.copy()
     changed[100:104] *= 1.5
-    stream = Evidence(thresholds, thresholds.fast(), 3)
-    pushed = stream.push(*_streams(segment(changed))).evidence
-    evidence = np.concatenate([pushed, stream.finish().evidence])
+    stream = Evidence(thresholds, [thresholds.fast()], 3)
+    parts = [*stream.push(*_streams(segment(changed))), *stream.finish()]
+    evidence = np.concatenate([part.evidence for part in parts])
     assert evidence[100:104, 1:].min() > ALARM
 
 
@@ -182,8 +182,8 @@ def test_a_row_is_measured_against_itself_and_not_against_louder_rows() -> None:
     distances = np.asarray(np.stack([quiet, loud], axis=1), np.float32)
     thresholds = learn_thresholds([segment(distances)], COLUMN_S)
     distances[250:253, 0] = 5.0  # half of what is normal in the other row
-    stream = Evidence(thresholds, thresholds.fast(), 2)
-    found = stream.push(*_streams(segment(distances))).evidence
+    stream = Evidence(thresholds, [thresholds.fast()], 2)
+    found = stream.push(*_streams(segment(distances)))[0].evidence
     assert found[251, 0] > ALARM
     assert found[:, 1].max() < ALARM
 
@@ -213,7 +213,7 @@ def test_the_slow_scales_hear_nearly_all_of_normal_sound() -> None:
     segments = [gamma(2 * MINUTE, part) for part in range(4)]
     thresholds = learn_thresholds(segments, COLUMN_S)
     sound = gamma(2 * MINUTE, 50)
-    heard, _ = Calm(thresholds.local, 4).push(*_streams(sound))
+    heard = Calm(thresholds.local, 4).push(sound.side_by_side())[:, :4]
     assert np.mean((heard == sound.distances).all(axis=1)) > 0.9
 
 

@@ -98,5 +98,5 @@ def raised(streams: Streams, first: int, last: int, distance: float, db: float =
 def weighed(streams: Streams, limits: Thresholds, scales: Sequence[Scale] | None = None) -> Weighed:
     """All evidence of a sound, at once."""
     distances, levels_db = streams
-    stream = Evidence(limits, scales or limits.scales, distances.shape[1])
-    return Weighed.join([stream.push(distances, levels_db), stream.finish()])
+    stream = Evidence(limits, [scales or limits.scales], distances.shape[1])
+    return Weighed.join([*stream.push(distances, levels_db), *stream.finish()])

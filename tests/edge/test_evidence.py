@@ -58,13 +58,26 @@ def test_streamed_evidence_equals_evidence_at_once_bit_for_bit(
     scales: tuple[Scale, ...], length: int, cuts: list[int]
 ) -> None:
     streams = raised(noisy(length), 50, 53, LOUD, 20.0)
-    stream = Evidence(thresholds(*scales), scales, ROWS)
+    stream = Evidence(thresholds(*scales), [scales], ROWS)
     blocks = zip(*(np.split(part, sorted(cuts)) for part in streams), strict=True)
-    parts = [*(stream.push(*block) for block in blocks), stream.finish()]
+    parts = [*(stream.push(*block)[0] for block in blocks), *stream.finish()]
     found, whole = Weighed.join(parts), weighed(streams, thresholds(*scales))
     for name in Weighed._fields:
         assert np.array_equal(getattr(found, name), getattr(whole, name))
         assert len(getattr(found, name)) == length
+
+
+def test_groups_of_one_stream_are_each_as_if_it_were_alone() -> None:
+    """The detector weighs its fast and its slow scales at once."""
+    limits, groups = thresholds(*ALL, SLOW), [ALL, (SLOW,), (LONG,)]
+    distances, levels_db = raised(noisy(LENGTH), 50, 53, LOUD, 20.0)
+    stream = Evidence(limits, groups, ROWS)
+    parts = [stream.push(distances, levels_db), stream.finish()]
+    for scales, *found in zip(groups, *parts, strict=True):
+        alone = weighed((distances, levels_db), limits, scales)
+        whole = Weighed.join(found)
+        for name in Weighed._fields:
+            assert np.array_equal(getattr(whole, name), getattr(alone, name))
 
 
 @pytest.mark.parametrize(
@@ -80,9 +93,9 @@ def test_streamed_evidence_equals_evidence_at_once_bit_for_bit(
 def test_evidence_waits_for_the_longest_window_and_no_longer(
     scales: tuple[Scale, ...], columns: int
 ) -> None:
-    stream = Evidence(thresholds(*scales), scales, ROWS)
-    assert len(stream.push(*quiet(150)).evidence) == 150 - columns
-    assert len(stream.finish().evidence) == columns
+    stream = Evidence(thresholds(*scales), [scales], ROWS)
+    (found,), (rest,) = stream.push(*quiet(150)), stream.finish()
+    assert (len(found.evidence), len(rest.evidence)) == (150 - columns, columns)
 
 
 @STAGES
@@ -203,12 +216,12 @@ def test_the_nearest_rows_of_the_bank_come_out_beside_their_columns(
 ) -> None:
     nearest = np.arange(LENGTH * ROWS, dtype=np.int32).reshape(LENGTH, ROWS)
     distances, levels_db = noisy(LENGTH)
-    stream = Evidence(thresholds(*scales), scales, ROWS)
+    stream = Evidence(thresholds(*scales), [scales], ROWS)
     parts = [
-        stream.push(distances[i : i + 70], levels_db[i : i + 70], nearest[i : i + 70])
+        stream.push(distances[i : i + 70], levels_db[i : i + 70], nearest[i : i + 70])[0]
         for i in range(0, LENGTH, 70)
     ]
-    assert np.array_equal(Weighed.join([*parts, stream.finish()]).nearest, nearest)
+    assert np.array_equal(Weighed.join([*parts, *stream.finish()]).nearest, nearest)
 
 
 def held_bytes(thing: object, seen: set[int]) -> int:
@@ -226,7 +239,7 @@ def held_bytes(thing: object, seen: set[int]) -> int:
 @STAGES
 def test_what_is_held_does_not_grow_with_the_stream(scales: tuple[Scale, ...]) -> None:
     """A node listens for years."""
-    stream = Evidence(thresholds(*scales), scales, ROWS)
+    stream = Evidence(thresholds(*scales), [scales], ROWS)
     held = []
     for minute in range(8):
         distances, levels_db = noisy(750 + minute)

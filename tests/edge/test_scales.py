@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.moving import MovingAverage, MovingMedian
-from edge.scales import MOST_SPREADS, Calm, Scale, ScaleStream, added, fullness, moving
+from edge.scales import (
+    MOST_SPREADS,
+    Calm,
+    Scale,
+    ScaleStream,
+    added,
+    fullness,
+    moving,
+    side_by_side,
+)
 from tests.edge.normal import (
     CENTRE,
     CENTRE_DB,
@@ -31,16 +40,16 @@ LOUD = 10 * SPREAD
 
 def deviations(scale: Scale, streams: Streams) -> FloatArray:
     stream = ScaleStream(scale, streams[0].shape[1])
-    stream.push(*streams)
+    stream.push(side_by_side(*streams))
     stream.finish()
     return stream.take(len(streams[0]))
 
 
 def calmed(streams: Streams, cuts: list[int] | None = None) -> Streams:
     calm = Calm(SHORT, streams[0].shape[1])
-    blocks = zip(*(np.split(stream, sorted(cuts or [])) for stream in streams), strict=True)
-    distances, levels_db = zip(*(calm.push(*block) for block in blocks), strict=True)
-    return np.concatenate(distances), np.concatenate(levels_db)
+    blocks = np.split(side_by_side(*streams), sorted(cuts or []))
+    distances, levels_db = np.split(np.concatenate([calm.push(each) for each in blocks]), 2, axis=1)
+    return distances, levels_db
 
 
 @given(st.integers(0, 60).map(lambda n: 2 * n + 1), st.integers(1, 300))
@@ -90,8 +99,7 @@ def one(value: float) -> FloatArray:
 def test_quieter_sound_is_a_shift_from_normal_but_no_burst(
     against: str, db: float, deviation: float
 ) -> None:
-    unit = one(0.0), one(1.0)
-    assert added(one(2.0), one(db), unit, unit, against)[0, 0] == deviation
+    assert added(one(2.0), one(db), against)[0, 0] == deviation
 
 
 def test_both_deviations_are_in_their_own_spreads_and_add_up() -> None:
@@ -102,14 +110,15 @@ def test_both_deviations_are_in_their_own_spreads_and_add_up() -> None:
 
 def test_the_excess_is_the_averaged_level_above_normal() -> None:
     stream = ScaleStream(SHORT, ROWS, keeps_excess=True)
-    stream.push(*raised(quiet(20), 10, 11, 0.0, 6.0))
+    stream.push(side_by_side(*raised(quiet(20), 10, 11, 0.0, 6.0)))
     assert np.allclose(stream.take_excess(14)[8:13, 1], [0, 2, 2, 2, 0], atol=1e-4)
 
 
 def test_longer_averages_take_in_no_more_than_a_few_spreads_of_a_cell() -> None:
     distances, levels_db = quiet(3)
     levels_db[0], levels_db[1] = CENTRE_DB + 60, CENTRE_DB - 60
-    far, level = ScaleStream(SHORT, ROWS).limited(distances + np.float32(LOUD), levels_db)
+    both = side_by_side(distances + np.float32(LOUD), levels_db)
+    far, level = np.split(ScaleStream(SHORT, ROWS).limited(both), 2, axis=1)
     assert np.allclose(far, CENTRE + MOST_SPREADS * SPREAD)
     most = MOST_SPREADS * SPREAD_DB
     assert np.allclose(level[:, 0] - CENTRE_DB, [most, -most, 0.0])
@@ -120,7 +129,7 @@ def test_a_cell_without_an_own_deviation_has_no_share_in_an_average_s() -> None:
     distances, levels_db = quiet(100, 1)
     own = np.zeros((100, 1), np.float32)
     own[40:60], distances[40:60] = 2.0, CENTRE + 2 * SPREAD
-    stream.push(distances, levels_db)
+    stream.push(side_by_side(distances, levels_db))
     stream.finish()
     stream.push_own(own, last=True)
     found = stream.take(stream.ready, own)
