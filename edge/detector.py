@@ -97,7 +97,9 @@ class Detector:
         """Score samples, mono float32 with full scale 1.0."""
         columns = self._embedder.push(samples)
         if not len(columns.embeddings):  # most blocks of a microphone complete no window
-            return replace(self._nothing, ageing=self._drift.ageing)
+            if self._nothing.ageing != self._drift.ageing:
+                self._nothing = replace(self._nothing, ageing=self._drift.ageing)
+            return self._nothing
         return self._find(columns, last=False)
 
     def finish(self) -> Findings:

@@ -131,6 +131,11 @@ class Embedder:
         self._backbone = backbone
         self._windows = Windows(front_end, backbone.info, rate_hz=rate_hz, limit_hz=limit_hz)
         self._db = np.float32(front_end.log_scale * DB_A_NEPER)
+        info = backbone.info
+        self._none = Columns(
+            np.empty((0, info.grid_rows, info.dimension), np.int8),
+            np.empty((0, info.mel_bands), np.float32),
+        )
 
     def push(self, samples: FloatArray) -> Columns:
         """Mono samples in, finished columns out, often none."""
@@ -145,8 +150,7 @@ class Embedder:
     def _embed(self, windows: list[FloatArray]) -> Columns:
         info = self._backbone.info
         if not windows:
-            empty = np.empty((0, info.grid_rows, info.dimension), np.int8)
-            return Columns(empty, np.empty((0, info.mel_bands), np.float32))
+            return self._none
         inner = slice(info.context_columns, info.grid_columns - info.context_columns)
         embeddings = [self._backbone.embed(window)[inner] for window in windows]
         shape = (info.grid_columns, info.frames_per_column, info.mel_bands)

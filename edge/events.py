@@ -75,6 +75,8 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Region:
     """Connected cells that may still grow: the largest evidence by column and by row."""
 
+    start: int  # first column
+    last: int
     by_column: dict[int, float]
     by_row: dict[int, float]
     seen: dict[int, int]  # row -> last column in which it was active
@@ -86,15 +88,8 @@ class _Region:
     contrast_db: float
     nearest: int  # row of the bank
 
-    @property
-    def start(self) -> int:
-        return min(self.by_column)
-
-    @property
-    def last(self) -> int:
-        return max(self.by_column)
-
     def absorb(self, other: _Region) -> None:
+        self.start, self.last = min(self.start, other.start), max(self.last, other.last)
         if other.peak > self.peak:
             self.peak = other.peak
             self.peak_column, self.peak_row = other.peak_column, other.peak_row
@@ -118,6 +113,19 @@ class _Region:
         columns = [column for column, value in self.by_column.items() if value >= level]
         rows = [row for row, value in self.by_row.items() if value >= level]
         return min(columns), max(columns), min(rows), max(rows)
+
+
+def _runs(evidence: list[float], release: float) -> list[dict[int, float]]:
+    """Neighbouring rows of a column that reach the release level, with their evidence."""
+    runs: list[dict[int, float]] = []
+    before = -2
+    for row, value in enumerate(evidence):
+        if value >= release:
+            if row > before + 1:
+                runs.append({})
+            runs[-1][row] = value
+            before = row
+    return runs
 
 
 @dataclass(frozen=True)
@@ -152,7 +160,8 @@ class EventFinder:
         origin: Callable[[int], tuple[str, float]] = lambda _: ("", 0.0),
     ) -> None:
         self._origin = origin
-        self._alarm, self._release, self._tail = alarm, release, tail
+        self._alarm, self._tail = alarm, tail
+        self._release = float(np.float32(release))  # as evidence can be
         self._edges_hz, self._column_s = grid.row_edges_hz, grid.column_s
         self._band_edges_hz = grid.band_edges_hz
         self._bands: dict[int, FloatArray] = {}  # of the columns that an open region may hold
@@ -187,7 +196,7 @@ class EventFinder:
         self._bands[self._column] = weighed.bands_db[index]
         self._column += 1
         closing = [r for r in self._open if self._is_over(r)]
-        self._open = [r for r in self._open if not self._is_over(r)]
+        self._open = [r for r in self._open if r not in closing] if closing else self._open
         events = self._events(closing)
         oldest = min((r.start for r in self._open), default=self._column)
         self._bands = {c: bands for c, bands in self._bands.items() if c >= oldest}
@@ -199,17 +208,13 @@ class EventFinder:
 
     def _regions(self, weighed: Weighed, index: int) -> list[_Region]:
         """Runs of active rows in one column."""
-        evidence = weighed.evidence[index]
-        active = np.flatnonzero(evidence >= self._release)
-        if not len(active):
-            return []
-        regions = []
-        for run in np.split(active, np.flatnonzero(np.diff(active) > 1) + 1):
-            rows = {int(row): float(evidence[row]) for row in run}
+        regions, column = [], self._column
+        for rows in _runs(weighed.evidence[index].tolist(), self._release):
             peak_row = max(rows, key=lambda row: rows[row])
-            column = self._column
             regions.append(
                 _Region(
+                    start=column,
+                    last=column,
                     by_column={column: rows[peak_row]},
                     by_row=rows,
                     seen=dict.fromkeys(rows, column),

@@ -162,6 +162,9 @@ class Capture:
             room = self.ring.wait_for_room(timeout_s=WAIT_S)
             if not room:
                 continue
+            if room >= len(block.samples):
+                self.ring.write(block)
+                return
             self.ring.write(block._replace(samples=block.samples[:room]))
-            at_s = block.at_s + min(room, len(block.samples)) / block.rate_hz
+            at_s = block.at_s + room / block.rate_hz
             block = block._replace(samples=block.samples[room:], at_s=at_s, cut=False)
