@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.capture.sound import Source
 
 RING_S, RING_RATE_HZ = 4.0, 48_000
-BLOCK_S = 0.1
+READ_S = 0.2  # the more at once, the less often a loop turns; no window is complete so soon
 OVERLOAD_S = 60.0
 WAIT_S = 0.5  # longest wait before a thread looks whether it should stop
 
@@ -112,8 +112,8 @@ class Capture:
         return True
 
     def read(self, *, timeout_s: float = WAIT_S) -> Block | None:
-        """The next sound that is fit to be scored; None when none came in time."""
-        return self.ring.read(at_most_s=BLOCK_S, timeout_s=timeout_s)
+        """The next sound that is fit to be scored, if there is enough in time, or what there is."""
+        return self.ring.read(at_most_s=READ_S, timeout_s=timeout_s)
 
     def take_loud(self) -> list[Loud]:
         """What the level rules have found since the last call."""

@@ -45,6 +45,7 @@ class SoundRing:
         self._closed = False
         self._skipping = False
         self._enough = 0  # room that a writer waits for
+        self._wanted_s = 0.0  # sound that a reader waits for
         self.dropped_s = 0.0
 
     @property
@@ -66,7 +67,8 @@ class SoundRing:
             self._skipping = False
             self._marks.append(_Mark(self._written, block.at_s, block.rate_hz, cut))
             self._put(block.samples)
-            self._changed.notify_all()
+            if self._is_worth_reading():
+                self._changed.notify_all()
             return True
 
     def wait_for_room(self, *, timeout_s: float) -> int:
@@ -81,9 +83,13 @@ class SoundRing:
             return 0 if self._closed else self._room
 
     def read(self, *, at_most_s: float, timeout_s: float) -> Block | None:
-        """The next sound up to the next cut, at most so long; None when none came in time."""
+        """The next sound up to the next cut, at most so long; None when none came in time.
+
+        Waits until there is so much, or until the time is up: waking costs more than reading.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self.waiting or self._closed, timeout_s)
+            self._wanted_s = at_most_s
+            self._changed.wait_for(lambda: self._is_worth_reading() or self._closed, timeout_s)
             if not self.waiting:
                 return None
             mark, cut, until = self._stretch()
@@ -114,6 +120,12 @@ class SoundRing:
         mark = self._marks[0]
         cuts = (m.frame for m in self._marks if m.cut and m.frame > self._read)
         return mark, mark.cut and mark.frame == self._read, next(cuts, self._written)
+
+    def _is_worth_reading(self) -> bool:
+        if not self.waiting:
+            return False
+        wanted = min(round(self._wanted_s * self._marks[-1].rate_hz), len(self._buffer))
+        return self.waiting >= wanted
 
     @property
     def _room(self) -> int:

@@ -253,7 +253,7 @@ class Standing:
     def __init__(self, state: str, age_s: float | None, mute_s: float) -> None:
         status: Any = msgspec.defstruct("Status", [("state", str), ("reason", str)])
         numbers: Any = msgspec.defstruct("Numbers", [("last_score_age_s", Any)])
-        self.name = "main"
+        self.name, self.state = "main", state
         self.status, self.numbers = status(state, ""), numbers(age_s)
         self.capture: Any = type("Capture", (), {"mute_s": mute_s})
 

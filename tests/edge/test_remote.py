@@ -47,13 +47,10 @@ class FakePublisher:
 class FakeInput:
     """An input that is heard."""
 
+    state = "hearing"
+
     def __init__(self, name: str) -> None:
         self.name = name
-
-    @property
-    def status(self) -> Any:
-        """Only the state is looked at."""
-        return type("Status", (), {"state": "hearing"})
 
 
 class Bench:

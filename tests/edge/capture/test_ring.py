@@ -121,10 +121,28 @@ def full_ring() -> SoundRing:
 
 def test_a_reader_that_waits_gets_what_is_written_then() -> None:
     ring = SoundRing(4)
-    reader = InBackground(lambda: ring.read(at_most_s=1.0, timeout_s=FOR_EVER_S))
+    reader = InBackground(lambda: ring.read(at_most_s=0.2, timeout_s=FOR_EVER_S))
     ring.write(block([1, 2]))
     result = reader.finished()
     assert isinstance(result, Block)
+    assert result.samples.tolist() == [1, 2]
+
+
+def test_a_reader_waits_for_all_that_it_asks_for_or_a_full_ring() -> None:
+    ring = SoundRing(4)
+    reader = InBackground(lambda: ring.read(at_most_s=1.0, timeout_s=FOR_EVER_S))
+    for sample in (1, 2, 3, 4):
+        ring.write(block([sample], at_s=(sample - 1) / RATE_HZ))
+    result = reader.finished()
+    assert isinstance(result, Block)
+    assert result.samples.tolist() == [1, 2, 3, 4]
+
+
+def test_a_reader_whose_time_is_up_gets_what_there_is() -> None:
+    ring = SoundRing(4)
+    ring.write(block([1, 2]))
+    result = ring.read(at_most_s=1.0, timeout_s=0.05)
+    assert result is not None
     assert result.samples.tolist() == [1, 2]
 
 
