@@ -80,15 +80,17 @@ def run_all(todo: list[list[str]], say: Callable[[str], None], answers: Answers)
             say("  left out: no systemd runs here")
             continue
         within_s = SYSTEMCTL_S + (answers.calibrate_s + CALIBRATION_SPARE_S) * ("--" in command)
-        if (reason := _run(_here(command), within_s)) is not None:
+        if (reason := _run(here(command), within_s)) is not None:
             left = "".join(f"\n  {shlex.join(each)}" for each in todo[number:])
             raise SetupError(f"{reason}. The configuration is written; still to do:{left}")
 
 
-def _here(command: list[str]) -> list[str]:
-    """`earpatch` is this very program, whatever the PATH says."""
-    own = [sys.executable, "-m", "convert.main"]
-    return [part for each in command for part in (own if each == "earpatch" else [each])]
+def here(command: list[str]) -> list[str]:
+    """`earpatch` is this very program, whatever the PATH says; the user of that name stays."""
+    place = command.index("--") + 1 if "--" in command else 0
+    if command[place] != OWN:
+        return command
+    return [*command[:place], sys.executable, "-m", "convert.main", *command[place + 1 :]]
 
 
 def _run(command: list[str], within_s: float) -> str | None:
