@@ -78,10 +78,10 @@ class Machine:
         """Run a command in it, booted or not, without its systemd."""
         return _run(["chroot", str(self.root), *command], INSTALL_S)
 
-    def run(self, *command: str) -> Done:
+    def run(self, *command: str, within_s: float = COMMAND_S) -> Done:
         """Run a command in the booted system."""
         assert self._leader, "not booted"
-        return _run(["nsenter", "-t", str(self._leader), "-a", "--", *command], COMMAND_S)
+        return _run(["nsenter", "-t", str(self._leader), "-a", "--", *command], within_s)
 
     def show(self, unit: str, key: str) -> str:
         """A property of a unit."""
