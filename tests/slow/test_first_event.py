@@ -6,6 +6,7 @@ The microphone is a sound server's in the booted system, the broker Debian's mos
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 from calibration.simulator import RATE_HZ
 from tests.conftest import MACHINE
 from tests.slow.machine import Machine, base_system, why_not
-from tests.slow.site import UNIT
+from tests.slow.site import CONFIG, UNIT
 from tests.sound_server import as_pcm
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ pytestmark = [
 
 FIVE_MINUTES_S = 300.0
 LEARNT_S, NORMAL_S = 60, 280.0
+NODE = "works/hall-2/pumps/pump-3"
 SOUND_PACKAGES = "pulseaudio,pulseaudio-utils,libasound2-plugins,mosquitto,mosquitto-clients"
 SOCKET = "/run/machine.sock"
 SERVER = (
@@ -50,16 +52,20 @@ start = true
 """
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A Debian with a microphone and a broker, and nothing of ours."""
-    made = Machine(tmp_path / "root", base_system("bookworm-sound", more=SOUND_PACKAGES))
+    made = Machine(
+        tmp_path_factory.mktemp("sound") / "root",
+        base_system("bookworm-sound", more=SOUND_PACKAGES),
+    )
     (made.root / "etc/asound.conf").write_text(ALSA)
     with made.booted() as up:
         service(up, "sound-server", *SERVER)
         up.run("systemctl", "start", "mosquitto")
         up.wait("the sound server", lambda: up.run("test", "-S", SOCKET).returncode == 0)
         yield up
+    shutil.rmtree(made.root, ignore_errors=True)
 
 
 def service(machine: Machine, name: str, *command: str) -> None:
@@ -75,6 +81,17 @@ def play(machine: Machine, name: str) -> None:
         "pacat", "--raw", f"--rate={RATE_HZ}", "--channels=1", "--format=s16le", "-d", "machine",
         f"/root/{name}",
     )  # fmt: skip
+
+
+def subscribed(machine: Machine, leaf: str) -> Path:
+    """Where a subscriber writes what it gets of one of the node's topics."""
+    name = leaf.replace("/", "-")
+    output = f"--property=StandardOutput=file:/root/{name}"
+    topic = f"{NODE}/{leaf}"
+    service(machine, f"hears-{name}", output, "mosquitto_sub", "-h", "127.0.0.1", "-t", topic)
+    told = machine.root / "root" / name
+    machine.wait("a subscriber", told.exists)
+    return told
 
 
 def lines(told: Path) -> list[dict[str, Any]]:
@@ -104,13 +121,26 @@ def test_the_first_event_comes_within_five_minutes_of_work(machine: Machine, sit
     assert done.returncode == 0, done.stdout + done.stderr
     ready_s = time.monotonic() - began
     assert machine.show(UNIT, "ActiveState") == "active"
-    topic, told = "works/hall-2/pumps/pump-3/event", machine.root / "root/told"
-    output = f"--property=StandardOutput=file:/root/{told.name}"
-    service(machine, "subscriber", output, "mosquitto_sub", "-h", "127.0.0.1", "-t", topic)
-    machine.wait("a subscriber", told.exists)
+    told = subscribed(machine, "event")
     play(machine, "day")
     machine.wait("an event", lambda: any(is_of(site.truth, line) for line in lines(told)))
     took_s = time.monotonic() - began
     print(f"\nmake install {installed_s:.0f} s; set up, {LEARNT_S} s of it to learn, and listening "
           f"after {ready_s:.0f} s; first event after {took_s:.0f} s")  # fmt: skip
     assert took_s < FIVE_MINUTES_S
+
+
+def test_a_node_in_its_unit_is_taught_from_afar(machine: Machine) -> None:
+    """What learns is a process of the hardened service, too. After the test above."""
+    config = machine.root / CONFIG
+    config.write_text(config.read_text() + '[commands]\nallow = ["calibrate"]\n')
+    play(machine, "normal")
+    machine.run("systemctl", "restart", UNIT)
+    answers = subscribed(machine, "cmd/result")
+    command = ["mosquitto_pub", "-h", "127.0.0.1", "-t", f"{NODE}/cmd/calibrate"]
+    machine.run(*command, "-m", '{"id": "1", "seconds": 20}')
+    ends = {"done", "failed", "refused"}
+    machine.wait("an answer", lambda: any(each["status"] in ends for each in lines(answers)))
+    told = lines(answers)
+    assert told[-1]["status"] == "done", told
+    assert "is in use" in told[-1]["text"]
