@@ -77,4 +77,4 @@ def _download(url: str, target: Path) -> None:
 
 def _length(header: str | None) -> float:
     """For the progress bar only: a server may say nothing, or nonsense."""
-    return float(header) if header is not None and header.isdigit() else 0.0
+    return float(header) if header is not None and header.isdecimal() else 0.0

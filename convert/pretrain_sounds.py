@@ -105,7 +105,7 @@ def training_recordings(data: Path) -> list[Path]:
 def is_held_out_slider(path: Path) -> bool:
     """Whether a slide rail clip, `normal_id_00_00000045.flac`, is kept for reporting."""
     number = path.stem.rsplit("_", 1)[-1]
-    return number.isdigit() and int(number) >= FIRST_HELD_OUT_SLIDER
+    return number.isdecimal() and int(number) >= FIRST_HELD_OUT_SLIDER
 
 
 def read_sound(path: Path) -> FloatArray:

@@ -141,10 +141,11 @@ class Detector:
         if last:
             rest = self._evidence.finish()
             found = [Weighed.join(parts) for parts in zip(found, rest, strict=True)]
-        fast, slow = found[0], found[1] if self._slow_finder else None
+        fast, slow = found[0], None
         events = self._finder.push(fast, last=last)
-        if self._slow_finder is not None and slow is not None:
+        if self._slow_finder is not None:
             self._told += events
+            slow = found[1]
             late = self._slow_finder.push(slow, last=last)
             events = events + [event for event in late if not self._was_told(event)]
         self._drift.push(fast.evidence.max(axis=1))

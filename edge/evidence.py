@@ -210,6 +210,7 @@ class _Group:
         return Weighed(evidence, winner, excess_db, contrast_db, nearest, bands_db)
 
 
-def is_alike(scale: Scale, other: Scale) -> bool:
-    """Whether two scales make the same deviations."""
-    return msgspec.structs.replace(scale, unit=other.unit) == other
+def is_alike(scale: Scale, local: Scale) -> bool:
+    """Whether a scale makes the same deviations as the local one, of the same columns."""
+    heard_as_it_is = scale.against == "normal" and scale.columns <= LOCAL_COLUMNS
+    return heard_as_it_is and msgspec.structs.replace(scale, unit=local.unit) == local

@@ -142,7 +142,9 @@ class SelfReport:
         """Log a change of state."""
         if self._states.get(each.name) == each.state:
             return
-        status = each.status
+        status = each.status  # which may be another one by now
+        if self._states.get(each.name) == status.state:
+            return
         self._states[each.name] = status.state
         text = f": {status.reason}" if status.reason else ""
         level = logging.INFO if status.state in _EXPECTED else logging.WARNING

@@ -10,6 +10,7 @@ import msgspec
 from edge.bundle_store import FILES
 from edge.evidence import ALARM
 from edge.nearest import MAX_DIMENSION
+from edge.scales import LOCAL_COLUMNS
 
 if TYPE_CHECKING:
     from edge.frontend import FrontEnd
@@ -26,7 +27,8 @@ def inconsistencies(manifest: Manifest) -> list[str]:
     problems = {
         "rows": not 0 < manifest.rows <= info.grid_rows,
         "scales": not limits.fast()
-        or not all(_is_sound(s, manifest.rows) for s in (limits.local, *limits.scales)),
+        or not all(_is_sound(s, manifest.rows) for s in (limits.local, *limits.scales))
+        or not (limits.local.against == "normal" and limits.local.columns <= LOCAL_COLUMNS),
         "alarm": not (math.isfinite(limits.alarm) and limits.alarm > 0),
         "tail": not _is_tail(limits.tail),
         "release": not 0 < limits.release <= ALARM,

@@ -110,7 +110,8 @@ class ScaleStream:
 
     def limited(self, both: FloatArray) -> FloatArray:
         """Both streams without what is too far out for a longer average."""
-        return np.minimum(np.maximum(both, self._least), self._most)
+        limited: FloatArray = np.maximum(both, self._least)
+        return np.minimum(limited, self._most, out=limited)
 
     def push(self, both: FloatArray) -> None:
         """Take in columns, [n, 2 rows]."""

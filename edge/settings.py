@@ -193,7 +193,7 @@ def _known_keys(section: str, raw: dict[str, Any]) -> Iterator[str]:
     sources = {"file": RecordingSource, "stdin": StdinSource, "microphone": MicrophoneSource}
     found: Any = raw
     for key in re.findall(r"[A-Za-z_]+|[0-9]+", section):
-        found = found[int(key)] if key.isdigit() else found.get(key)
+        found = found[int(key)] if key.isdecimal() else found.get(key)
     kind = str(found.get("kind")) if isinstance(found, dict) else "file"
     sections: dict[str, Any] = {
         "": Settings,

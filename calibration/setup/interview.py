@@ -93,7 +93,7 @@ class Interview:
         devices = [each.device for each in found]
         offered = self._answers.device or (devices[0] if devices else "")
         typed = self._line("Which? A number, or its name", offered if devices else "")
-        if typed.isdigit():
+        if typed.isdecimal():
             return devices[int(typed) - 1] if 1 <= int(typed) <= len(devices) else None
         if not typed:
             return None

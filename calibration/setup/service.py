@@ -79,7 +79,9 @@ def run_all(todo: list[list[str]], say: Callable[[str], None], answers: Answers)
         if command[0] == "systemctl" and not BOOTED.exists():
             say("  left out: no systemd runs here")
             continue
-        within_s = SYSTEMCTL_S + (answers.calibrate_s + CALIBRATION_SPARE_S) * ("--" in command)
+        within_s = SYSTEMCTL_S
+        if "calibrate" in command:
+            within_s += answers.calibrate_s + CALIBRATION_SPARE_S
         if (reason := _run(here(command), within_s)) is not None:
             left = "".join(f"\n  {shlex.join(each)}" for each in todo[number:])
             raise SetupError(f"{reason}. The configuration is written; still to do:{left}")

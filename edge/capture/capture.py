@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.capture.sound import Source
 
 RING_S, RING_RATE_HZ = 4.0, 48_000
-READ_S = 0.2  # the more at once, the less often a loop turns; no window is complete so soon
+READ_S = 0.2  # the more at once, the less often a loop turns, and the later an event is told
 OVERLOAD_S = 60.0
 WAIT_S = 0.5  # longest wait before a thread looks whether it should stop
 
@@ -112,7 +112,10 @@ class Capture:
         return True
 
     def read(self, *, timeout_s: float = WAIT_S) -> Block | None:
-        """The next sound that is fit to be scored, if there is enough in time, or what there is."""
+        """The next sound that is fit to be scored; None when none came in time.
+
+        Waits until it is worth a turn, or the time is up.
+        """
         return self.ring.read(at_most_s=READ_S, timeout_s=timeout_s)
 
     def take_loud(self) -> list[Loud]:

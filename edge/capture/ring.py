@@ -44,7 +44,7 @@ class SoundRing:
         self._marks: deque[_Mark] = deque()
         self._closed = False
         self._skipping = False
-        self._enough = 0  # room that a writer waits for
+        self._enough = 0  # room that a writer waits for, if one does
         self._wanted_s = 0.0  # sound that a reader waits for
         self.dropped_s = 0.0
 
@@ -85,7 +85,8 @@ class SoundRing:
     def read(self, *, at_most_s: float, timeout_s: float) -> Block | None:
         """The next sound up to the next cut, at most so long; None when none came in time.
 
-        Waits until there is so much, or until the time is up: waking costs more than reading.
+        Waits until so much is there, cuts or not, or the time is up: waking costs more than
+        reading.
         """
         with self._changed:
             self._wanted_s = at_most_s
@@ -124,8 +125,9 @@ class SoundRing:
     def _is_worth_reading(self) -> bool:
         if not self.waiting:
             return False
-        wanted = min(round(self._wanted_s * self._marks[-1].rate_hz), len(self._buffer))
-        return self.waiting >= wanted
+        wanted = round(self._wanted_s * self._marks[-1].rate_hz)
+        most = len(self._buffer) - len(self._buffer) // 4  # or a writer would wait for the reader
+        return self.waiting >= min(wanted, most)
 
     @property
     def _room(self) -> int:

@@ -19,14 +19,9 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from edge.capture.sound import Source
 
-    FloatArray = NDArray[np.float32]
-
-BLOCK_S, READ_BLOCKS = 0.1, 10
+BLOCK_S = 0.1
 AnySource = RecordingSource | StdinSource | MicrophoneSource
 
 
@@ -47,7 +42,7 @@ class RecordingPlayer:
         started = time.monotonic()
         self.epoch_s = started if self._realtime else None
         rate_hz, sent = self._info.rate_hz, 0
-        for samples in self._read():
+        for samples in read_blocks(self._info, block_frames=round(BLOCK_S * rate_hz)):
             if stop.is_set():
                 return
             block = Block(samples, rate_hz, sent / rate_hz)
@@ -55,13 +50,6 @@ class RecordingPlayer:
             if self._realtime:
                 stop.wait(max(0.0, started + sent / rate_hz - time.monotonic()))
             yield block
-
-    def _read(self) -> Iterator[FloatArray]:
-        """Short blocks; the file is asked for some at a time, which costs hardly more than one."""
-        size = round(BLOCK_S * self._info.rate_hz)
-        for read in read_blocks(self._info, block_frames=READ_BLOCKS * size):
-            for start in range(0, len(read), size):
-                yield read[start : start + size]
 
 
 def open_source(settings: AnySource, liveness: LivenessSettings | None = None) -> Source:

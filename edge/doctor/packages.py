@@ -56,7 +56,7 @@ def pair_check(tflite: str | None, litert: str | None, numpy: str | None) -> Che
 def _numbers(version: str) -> tuple[int, int]:
     major, _, rest = version.partition(".")
     minor = rest.partition(".")[0]
-    return int(major), int(minor) if minor.isdigit() else 0
+    return int(major), int(minor) if minor.isdecimal() else 0
 
 
 def _version(name: str) -> str | None:

@@ -58,6 +58,16 @@ def test_scales_that_make_no_sense_are_refused_even_when_signed(
         open_bundle(copied)
 
 
+@pytest.mark.parametrize("change", [{"columns": 37}, {"against": "recent"}])
+def test_a_local_scale_that_is_none_is_refused_even_when_signed(
+    copied: Path, change: dict[str, Any]
+) -> None:
+    """H15: with a long one, nothing would ever be scored."""
+    sign_thresholds(copied, local=replace(read_manifest(copied).thresholds.local, **change))
+    with pytest.raises(BundleError, match=MANIFEST_FILE):
+        open_bundle(copied)
+
+
 def sign_thresholds(folder: Path, **changes: Any) -> None:
     manifest = read_manifest(folder)
     sign(folder, replace(manifest, thresholds=replace(manifest.thresholds, **changes)))

@@ -164,7 +164,7 @@ class Rig:
     def _input(name: str, folder: Path) -> Any:
         """What the desk and the errands look at; it is heard, and no block of it ever comes."""
         return SimpleNamespace(
-            name=name, status=SimpleNamespace(state="hearing"), stretch=None,
+            name=name, state="hearing", stretch=None,
             bundle_path=folder / f"bundle-{name}",
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calibration.setup.answers import Answers, SetupError, check, first_answers
@@ -106,6 +106,7 @@ def test_a_person_who_leaves_ends_it(question: str) -> None:
     st.sampled_from(["Name", "Which", "Site", "Address", "User", "Minutes", "(y/n)", "Keep"]),
     st.lists(st.text(max_size=12), max_size=30), max_size=8,
 ))  # fmt: skip
+@example({"Which": ["\N{SUPERSCRIPT TWO}"]})  # a digit, and no number
 def test_whatever_is_typed_ends_in_good_answers_or_in_an_error(lines: dict[str, list[str]]) -> None:
     try:
         answers = asked(Script(lines)).answers

@@ -128,14 +128,28 @@ def test_a_reader_that_waits_gets_what_is_written_then() -> None:
     assert result.samples.tolist() == [1, 2]
 
 
-def test_a_reader_waits_for_all_that_it_asks_for_or_a_full_ring() -> None:
+@pytest.mark.parametrize(("at_most_s", "expected"), [(0.2, [1, 2]), (1.0, [1, 2, 3])])
+def test_a_reader_waits_for_all_that_it_asks_for_or_most_of_the_ring(
+    at_most_s: float, expected: list[int]
+) -> None:
+    """A writer that waits wants a quarter of the ring: they never wait for each other."""
     ring = SoundRing(4)
-    reader = InBackground(lambda: ring.read(at_most_s=1.0, timeout_s=FOR_EVER_S))
-    for sample in (1, 2, 3, 4):
+    reader = InBackground(lambda: ring.read(at_most_s=at_most_s, timeout_s=FOR_EVER_S))
+    for sample in expected:
         ring.write(block([sample], at_s=(sample - 1) / RATE_HZ))
     result = reader.finished()
     assert isinstance(result, Block)
-    assert result.samples.tolist() == [1, 2, 3, 4]
+    assert result.samples.tolist() == expected
+
+
+def test_a_reader_that_waits_for_more_gets_the_end_when_the_ring_is_closed() -> None:
+    ring = SoundRing(8)
+    reader = InBackground(lambda: ring.read(at_most_s=0.5, timeout_s=FOR_EVER_S))
+    ring.write(block([1, 2]))
+    ring.close()
+    result = reader.finished()
+    assert isinstance(result, Block)
+    assert result.samples.tolist() == [1, 2]
 
 
 def test_a_reader_whose_time_is_up_gets_what_there_is() -> None:
