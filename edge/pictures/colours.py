@@ -43,7 +43,7 @@ def sound_colours(levels_db: FloatArray, low_db: float, high_db: float) -> Pixel
 def evidence_colours(evidence: FloatArray) -> Pixels:
     """Evidence: grey below the alarm level of 1, in colour from there on. [columns, rows]."""
     normal = _blend(np.round(np.clip(evidence, 0, 1) * SHADES) / SHADES, NORMAL_COLOURS)
-    loud = np.log(np.maximum(evidence, 1.0)) / np.log(FULL_EVIDENCE)
+    loud = np.log(np.maximum(evidence, 1.0)) / np.float32(np.log(FULL_EVIDENCE))
     alarm = _blend(np.round(np.minimum(loud, 1) * SHADES) / SHADES, ALARM_COLOURS)
     return np.where((evidence >= 1)[..., None], alarm, normal)
 
