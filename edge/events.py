@@ -196,7 +196,8 @@ class EventFinder:
         self._bands[self._column] = weighed.bands_db[index]
         self._column += 1
         closing = [r for r in self._open if self._is_over(r)]
-        self._open = [r for r in self._open if r not in closing] if closing else self._open
+        if closing:
+            self._open = [r for r in self._open if not self._is_over(r)]
         events = self._events(closing)
         oldest = min((r.start for r in self._open), default=self._column)
         self._bands = {c: bands for c, bands in self._bands.items() if c >= oldest}

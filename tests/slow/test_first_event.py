@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -107,8 +107,17 @@ def is_of(truth: Sequence[Box], message: dict[str, Any]) -> bool:
     )
 
 
-def test_the_first_event_comes_within_five_minutes_of_work(machine: Machine, site: Site) -> None:
-    """Installed, set up with a file of answers, taught for a minute, and then the machine fails."""
+class SetUp(NamedTuple):
+    """How long it took."""
+
+    began_s: float  # monotonic
+    installed_s: float
+    ready_s: float
+
+
+@pytest.fixture(scope="module")
+def set_up(machine: Machine, site: Site) -> SetUp:
+    """Installed, set up with a file of answers, and taught for a minute."""
     normal = MACHINE.normal(NORMAL_S, 91)
     for name, sound in (("normal", normal), ("day", site.sound)):
         (machine.root / "root" / name).write_bytes(as_pcm(np.asarray(sound)).tobytes())
@@ -122,17 +131,25 @@ def test_the_first_event_comes_within_five_minutes_of_work(machine: Machine, sit
     assert done.returncode == 0, done.stdout + done.stderr
     ready_s = time.monotonic() - began
     assert machine.show(UNIT, "ActiveState") == "active"
+    return SetUp(began, installed_s, ready_s)
+
+
+def test_the_first_event_comes_within_five_minutes_of_work(
+    machine: Machine, site: Site, set_up: SetUp
+) -> None:
+    """The machine fails as soon as the node listens."""
     told = subscribed(machine, "event")
     play(machine, "day")
     machine.wait("an event", lambda: any(is_of(site.truth, line) for line in lines(told)))
-    took_s = time.monotonic() - began
-    print(f"\nmake install {installed_s:.0f} s; set up, {LEARNT_S} s of it to learn, and listening "
-          f"after {ready_s:.0f} s; first event after {took_s:.0f} s")  # fmt: skip
+    took_s = time.monotonic() - set_up.began_s
+    print(f"\nmake install {set_up.installed_s:.0f} s; set up, {LEARNT_S} s of it to learn, and "
+          f"listening after {set_up.ready_s:.0f} s; first event after {took_s:.0f} s")  # fmt: skip
     assert took_s < FIVE_MINUTES_S
 
 
+@pytest.mark.usefixtures("set_up")
 def test_a_node_in_its_unit_is_taught_from_afar(machine: Machine) -> None:
-    """What learns is a process of the hardened service, too. After the test above."""
+    """What learns is a process of the hardened service, too."""
     config = machine.root / CONFIG
     config.write_text(config.read_text() + '[commands]\nallow = ["calibrate"]\n')
     play(machine, "normal")
